@@ -1,0 +1,26 @@
+/**
+ * Linux errno values that a reply may carry (asm-generic/errno-base.h, errno.h). Handlers return
+ * them negated; `errnoName` is for logs.
+ */
+export const EPERM = 1;
+export const ENOENT = 2;
+export const EIO = 5;
+export const ENXIO = 6;
+export const EAGAIN = 11;
+export const ENOMEM = 12;
+export const EACCES = 13;
+export const ENOTDIR = 20;
+export const EISDIR = 21;
+export const EINVAL = 22;
+export const ENFILE = 23;
+export const ENOTTY = 25;
+export const ENOSPC = 28;
+export const EROFS = 30;
+export const ERANGE = 34;
+export const ENAMETOOLONG = 36;
+export const ENOSYS = 38;
+export const ENODATA = 61;
+export const EPROTO = 71;
+export const EOVERFLOW = 75;
+export const EOPNOTSUPP = 95;
+export const ESTALE = 116;

@@ -1,0 +1,120 @@
+/**
+ * What a FUSE server serves. Each operation says which system call leads to it. Every method is
+ * synchronous, allocates nothing, and returns 0 (or a count where it says so) or a negated errno;
+ * what it throws is caught by the server, logged once and answered EIO.
+ *
+ * The server owns all objects that are passed in; they are valid during the call only.
+ */
+import type { NodeId } from "../base/brands.ts";
+import type { ByteSink } from "../base/segments.ts";
+
+/** A name inside a request: `bytes[start, end)`, without the NUL. Never empty, no `/`, no NUL. */
+export interface NameBytes {
+  bytes: Uint8Array;
+  start: number;
+  end: number;
+}
+
+/**
+ * Attributes of an inode (`struct fuse_attr`, `struct fuse_statx`), filled in by the file system.
+ * The inode number is two 32-bit halves. `size` in bytes, `blocks` of 512 bytes.
+ */
+export interface Attributes {
+  inoLow: number;
+  inoHigh: number;
+  size: number;
+  blocks: number;
+  /** File type and permission bits, as in `st_mode`. */
+  mode: number;
+  nlink: number;
+  uid: number;
+  gid: number;
+  blksize: number;
+}
+
+/** The answer to a successful lookup: a nodeid (its lookup count is one higher now) and attributes. */
+export interface Entry {
+  nodeid: NodeId;
+  attributes: Attributes;
+}
+
+/** Where a directory listing goes, entry by entry. */
+export interface DirectorySink {
+  /**
+   * Appends one entry. `next` is the offset from which the listing goes on after this entry; the
+   * name is `bytes[start, end)`; `type` is a DT_ value (`mode >> 12`). False: no room, nothing was
+   * written, the listing ends here.
+   */
+  entry(
+    inoLow: number,
+    inoHigh: number,
+    next: number,
+    type: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): boolean;
+}
+
+/** The same for READDIRPLUS: `entry` is undefined-free: `.` and `..` pass nodeid 0, not looked up. */
+export interface DirectoryPlusSink {
+  /** True while an entry with a name of `nameLength` bytes has room: ask before looking it up. */
+  hasRoom(nameLength: number): boolean;
+  /** Appends one entry, after `hasRoom` said yes. Nodeid 0: the kernel does not remember it. */
+  entry(entry: Entry, next: number, bytes: Uint8Array, start: number, end: number): void;
+}
+
+/** What STATFS answers (`struct fuse_kstatfs`). Blocks of `bsize` bytes. */
+export interface FileSystemStatistics {
+  blocks: number;
+  files: number;
+  bsize: number;
+  nameLength: number;
+}
+
+export interface FileSystem {
+  /** A session begins or ends (INIT, DESTROY, device reset): every nodeid but the root's is dropped. */
+  reset(): void;
+
+  /** stat(2), open(2), any path walk: LOOKUP. ENOENT, ENOTDIR, ESTALE. */
+  lookup(parent: NodeId, name: NameBytes, entry: Entry): number;
+
+  /** The kernel drops an inode from its cache: FORGET. Unknown nodeids and counts too high are borne. */
+  forget(node: NodeId, count: number): void;
+
+  /** fstat(2), statx(2): GETATTR, STATX. ESTALE. */
+  getattr(node: NodeId, attributes: Attributes): number;
+
+  /** access(2) where the kernel asks: `mask` of R_OK 4, W_OK 2, X_OK 1. EROFS, EACCES. */
+  access(node: NodeId, mask: number): number;
+
+  /** readlink(2), path walk: READLINK. The target without a NUL. EINVAL: not a symlink. */
+  readlink(node: NodeId, sink: ByteSink): number;
+
+  /** open(2) with `flags` as fcntl.h has them: OPEN. EROFS, EISDIR, ESTALE. */
+  open(node: NodeId, flags: number): number;
+
+  /** read(2), mmap(2), execve(2): READ. Fewer bytes than `length` only at the end. EISDIR, EIO. */
+  read(node: NodeId, offset: number, length: number, sink: ByteSink): number;
+
+  /** lseek(2) with SEEK_DATA or SEEK_HOLE: LSEEK. Returns the new offset. ENXIO, EINVAL. */
+  lseek(node: NodeId, offset: number, whence: number): number;
+
+  /** opendir(3): OPENDIR. ENOTDIR, EPERM when this root may not be listed. */
+  opendir(node: NodeId): number;
+
+  /** getdents(2): READDIR, from `offset` (0, or a `next` that was handed out). ENOTDIR, EPERM. */
+  readdir(node: NodeId, offset: number, sink: DirectorySink): number;
+
+  /** getdents(2): READDIRPLUS. Every entry but `.` and `..` counts as looked up. */
+  readdirplus(node: NodeId, offset: number, sink: DirectoryPlusSink): number;
+
+  /** statfs(2): STATFS. */
+  statfs(node: NodeId, statistics: FileSystemStatistics): number;
+
+  /** getxattr(2): GETXATTR. The value goes to the sink, whole. ENODATA; ENOSYS when never any. */
+  getxattr(node: NodeId, name: NameBytes, sink: ByteSink): number;
+
+  /** listxattr(2): LISTXATTR. Names, each with its NUL. ENOSYS when never any. */
+  listxattr(node: NodeId, sink: ByteSink): number;
+}
