@@ -1,0 +1,81 @@
+/**
+ * The control thread's end of a device thread: starts the worker, hands its log lines on, and stops
+ * it by a message and the wake eventfd, since a thread that is blocked in poll(2) hears nothing else.
+ */
+import { Worker } from "node:worker_threads";
+import { EventFd } from "node-vhost-user";
+import type { Logger } from "../base/logger.ts";
+import type { DeviceThreadConfig, FromDevice, ToDevice } from "../device/messages.ts";
+import { DaemonError } from "./errors.ts";
+
+/** How long a device thread may take to end after it was told to, in milliseconds. */
+export const STOP_DEADLINE_MILLISECONDS = 5_000;
+
+/** Why a device thread ended in good order. */
+export type DeviceEnd = "stopped" | "disconnected";
+
+/** This file's own ending tells whether sources or compiled files are running. */
+const THREAD_FILE = import.meta.url.endsWith(".ts") ? "device-thread.ts" : "device-thread.js";
+
+export class DeviceWorker {
+  readonly #worker: Worker;
+  readonly #wake: EventFd;
+  readonly #logger: Logger;
+  #end: DeviceEnd | undefined;
+  #stopTimer: NodeJS.Timeout | undefined;
+
+  /** Settles when the thread is ready to serve; rejects with DaemonError when it cannot start. */
+  readonly ready: Promise<void>;
+  /** Settles when the thread has ended; rejects with DaemonError when it failed. */
+  readonly ended: Promise<DeviceEnd>;
+
+  constructor(config: Omit<DeviceThreadConfig, "wakeFd">, logger: Logger) {
+    this.#wake = new EventFd();
+    this.#logger = logger;
+    const workerData: DeviceThreadConfig = { ...config, wakeFd: this.#wake.fd };
+    this.#worker = new Worker(new URL(`../device/${THREAD_FILE}`, import.meta.url), { workerData });
+    const ready = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<DeviceEnd>();
+    this.ready = ready.promise;
+    this.ended = ended.promise;
+    // Whoever waits for one of the two hears of a failure; the other must not count as unhandled.
+    this.ready.catch(() => {});
+    this.ended.catch(() => {});
+    const fail = (error: DaemonError) => {
+      ready.reject(error);
+      ended.reject(error);
+    };
+    this.#worker.on("message", (message: FromDevice) => {
+      if (message.kind === "ready") ready.resolve();
+      else if (message.kind === "log") logger.log(message.level, message.message, message.fields);
+      else if (message.kind === "ended") this.#end = message.reason;
+      else fail(deviceFailure(message.message, message.stack));
+    });
+    this.#worker.on("error", (error) => fail(deviceFailure(error.message, error.stack)));
+    this.#worker.on("exit", () => {
+      clearTimeout(this.#stopTimer);
+      this.#wake[Symbol.dispose]();
+      if (this.#end === undefined) fail(new DaemonError("the device thread ended unexpectedly"));
+      else ended.resolve(this.#end);
+    });
+  }
+
+  /** Ends the thread: its client is disconnected, `ended` settles. Further calls do nothing. */
+  stop(): void {
+    if (this.#stopTimer !== undefined || this.#end !== undefined) return;
+    const message: ToDevice = { kind: "stop" };
+    this.#worker.postMessage(message);
+    this.#wake.signal();
+    this.#stopTimer = setTimeout(() => {
+      this.#logger.log("error", "the device thread does not end: killing the daemon");
+      // A thread that is stuck in a system call keeps process.exit() from returning.
+      process.kill(process.pid, "SIGKILL");
+    }, STOP_DEADLINE_MILLISECONDS);
+  }
+}
+
+function deviceFailure(message: string, stack: string | undefined): DaemonError {
+  const cause = new Error(message);
+  if (stack !== undefined) cause.stack = stack;
+  return new DaemonError(`the device thread failed: ${message}`, { cause });
+}
