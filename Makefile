@@ -1,0 +1,76 @@
+# castorefs. `make` alone says what there is.
+#
+# Tools run on the Node 24 that package.json pins (node_modules/.bin/node); the system's Node and
+# npm are only used to fetch it. What is fetched is kept (node_modules, .cache) and not asked for
+# again until `make distclean`.
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+# npm itself must not run on the node that it is about to replace.
+SYSTEM_PATH := $(PATH)
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+INSTALLED := node_modules/.castorefs-installed
+
+.PHONY: help setup native compile build test check demo install clean distclean
+
+help: ## Say what each target does
+	@echo 'castorefs: a virtio-fs device that serves a content-addressed store'
+	@echo
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	  awk -F'|' '{ printf "%-17s%s\n", $$1, $$2 }'
+	@echo
+	@echo 'After make build, npm exec -- castorefs --help runs the command line from here.'
+
+setup: $(INSTALLED) ## Fetch the npm packages, as package-lock.json pins them
+
+$(INSTALLED): package.json package-lock.json ffi/package.json
+	@command -v npm >/dev/null || { echo 'make: npm is missing; on Debian: apt-get install npm' >&2; exit 1; }
+	@echo 'setup: npm packages'
+	@PATH="$(SYSTEM_PATH)" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+native: setup ## Build libvhost-user (from Debian's QEMU source package) and the C shim
+	@vm-images/packages.sh gcc libc6-dev xz-utils
+	@ffi/scripts/build-native.sh
+
+compile: setup
+	@tsc -b
+	@chmod +x src/cli/castorefs.sh
+
+build: native compile ## Build everything that runs (dist/, ffi/dist/, native libraries)
+	@echo 'build: done'
+
+test: build ## Run every test, real guests included; ends with "N passed, N failed"
+	@vitest run
+
+check: setup ## Check format, lint, types, layers and dead code; changes nothing
+	@echo 'check: format and lint'
+	@biome check --error-on-warnings
+	@echo 'check: types'
+	@tsc -p test/tsconfig.json
+	@echo 'check: dead code'
+	@knip
+	@echo 'check: layers and house rules'
+	@vitest run test/tidy.test.ts
+	@if command -v shellcheck >/dev/null; then \
+	  echo 'check: shell scripts'; git ls-files '*.sh' .ci/run | xargs shellcheck; fi
+
+demo: build ## Import a real tree, boot a guest on it, compare every byte
+	@vm-images/demo.sh
+
+install: build ## Install a copy that outlives the checkout (PREFIX=/usr/local, DESTDIR=)
+	@node scripts/install.ts '$(DESTDIR)$(PREFIX)'
+
+clean: ## Remove what was built; downloads stay
+	@rm -rf dist ffi/dist coverage
+	@echo 'clean: removed dist, ffi/dist'
+
+distclean: clean ## Remove downloads and npm packages too
+	@rm -rf .cache ffi/.cache node_modules
+	@echo 'distclean: removed node_modules, .cache'
