@@ -30,12 +30,26 @@ export interface Attributes {
   uid: number;
   gid: number;
   blksize: number;
+  /**
+   * How long the kernel may go by these attributes, in whole seconds. Preset to 0 (ask again each
+   * time) before every call; FOREVER where the content is immutable.
+   */
+  validSeconds: number;
 }
+
+/** For `validSeconds`: longer than any guest runs. */
+export const FOREVER = 0x7fff_ffff;
 
 /** The answer to a successful lookup: a nodeid (its lookup count is one higher now) and attributes. */
 export interface Entry {
   nodeid: NodeId;
   attributes: Attributes;
+  /**
+   * How long the kernel may go by the name's answer without asking again, in whole seconds. Preset
+   * to 0 before every call. Counts with -ENOENT too: set there, the absence is remembered, which is
+   * right only where the name cannot appear later.
+   */
+  validSeconds: number;
 }
 
 /** Where a directory listing goes, entry by entry. */
@@ -56,11 +70,14 @@ export interface DirectorySink {
   ): boolean;
 }
 
-/** The same for READDIRPLUS: `entry` is undefined-free: `.` and `..` pass nodeid 0, not looked up. */
+/** The same for READDIRPLUS. */
 export interface DirectoryPlusSink {
   /** True while an entry with a name of `nameLength` bytes has room: ask before looking it up. */
   hasRoom(nameLength: number): boolean;
-  /** Appends one entry, after `hasRoom` said yes. Nodeid 0: the kernel does not remember it. */
+  /**
+   * Appends one entry, after `hasRoom` said yes for a name as long. `.` and `..` pass nodeid 0: they
+   * are not looked up and the kernel does not remember them.
+   */
   entry(entry: Entry, next: number, bytes: Uint8Array, start: number, end: number): void;
 }
 
