@@ -1,0 +1,95 @@
+/**
+ * What a store offers to the control side: blobs, directories and named root nodes. All of it is
+ * asynchronous, because a store may be on another host. What a device thread reads is the other
+ * interface, `LocalReader`.
+ */
+import type { Digest } from "../castore/digest.ts";
+import type { Directory } from "../castore/directory.ts";
+import type { Name } from "../castore/name.ts";
+import type { DirectoryNode, Node } from "../castore/node.ts";
+import type { StoreWriter } from "./store-writer.ts";
+
+/** A piece of a blob, with a digest of its own. */
+export interface Chunk {
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+}
+
+export interface BlobStat {
+  /** Bytes. */
+  readonly size: number;
+  /** In order, one at least. A single chunk has the digest of the blob. */
+  readonly chunks: readonly Chunk[];
+}
+
+/** Bytes of a blob from `offset` (0) on, `length` of them at the most (all). */
+export interface ByteRange {
+  readonly offset?: number;
+  readonly length?: number;
+}
+
+/** File contents. The digest of a chunk serves as the digest of a blob as well. */
+export interface BlobService {
+  /** Undefined when the store lacks the blob. */
+  stat(digest: Digest): Promise<BlobStat | undefined>;
+
+  /**
+   * The bytes of `range`, verified, in pieces. Each piece is valid until the next is asked for.
+   * Nothing beyond the end of the blob, without complaint.
+   * @throws MissingObject, CorruptObject
+   */
+  read(digest: Digest, range?: ByteRange): AsyncIterable<Uint8Array>;
+
+  /** Stores the bytes of `pieces` as one blob. Storing what is there already changes nothing. */
+  put(pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<BlobStat & Chunk>;
+}
+
+export interface DirectoryService {
+  /**
+   * Undefined when the store lacks the directory.
+   * @throws CorruptObject
+   */
+  get(digest: Digest): Promise<Directory | undefined>;
+
+  /**
+   * Stores a directory, whose children must be there: leaves first, the root last.
+   * @throws MissingObject when a child is absent, or does not have the size that is said of it.
+   */
+  put(directory: Directory): Promise<DirectoryNode>;
+}
+
+export interface NamedRoot {
+  readonly name: Name;
+  readonly node: Node;
+}
+
+/** Which root nodes there are, and under which names they are to be found. */
+export interface RootService {
+  /** @throws StoreError when what is stored under the name is damaged. */
+  get(name: Name): Promise<Node | undefined>;
+
+  /**
+   * Gives the name to `node`, whatever it named before.
+   * @throws MissingObject when what the node names is absent.
+   */
+  put(name: Name, node: Node): Promise<void>;
+
+  /** Takes a name away; its contents stay. False: there was no such name. */
+  delete(name: Name): Promise<boolean>;
+
+  /** In byte order of the names. */
+  list(): Promise<NamedRoot[]>;
+}
+
+export interface Store extends Disposable {
+  readonly blobs: BlobService;
+  readonly directories: DirectoryService;
+  readonly roots: RootService;
+
+  /**
+   * The right to write in bulk: one holder at a time.
+   * @throws StoreBusy when another holds it and goes on holding it for `waitMilliseconds`.
+   */
+  openWriter(options?: { readonly waitMilliseconds?: number }): Promise<StoreWriter>;
+}
