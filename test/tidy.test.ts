@@ -35,7 +35,7 @@ const PACKAGE_HOLDERS: Readonly<Record<string, (file: string) => boolean>> = {
 };
 
 /** Started by a command line or as a worker: nothing imports them. */
-const ENTRIES = ["src/cli/main.ts", "src/device/thread.ts"];
+const ENTRIES = ["src/cli/main.ts", "src/device/device-thread.ts"];
 
 const BANNED_NAMES = /^(utils?|helpers?|common|types|misc|shared|constants|index)\.ts$/;
 
