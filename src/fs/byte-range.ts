@@ -1,0 +1,61 @@
+/**
+ * Hashing, comparing and reading ranges of byte arrays in place: views (`subarray`) would cost an
+ * allocation each.
+ */
+const FNV_BASIS = 0x811c9dc5;
+const FNV_PRIME = 0x01000193;
+const SECOND_BASIS = 0x9747b28c;
+const SECOND_FACTOR = 0x5bd1e995;
+
+/** FNV-1a, 32 bits, of `bytes[start, end)`. Not seeded: inode numbers are made of it. */
+export function hashRange(bytes: Uint8Array, start: number, end: number): number {
+  let hash = FNV_BASIS | 0;
+  for (let at = start; at < end; at++) {
+    hash = Math.imul(hash ^ (bytes[at] as number), FNV_PRIME);
+  }
+  return hash >>> 0;
+}
+
+/** Another 32 bits of another kind: ranges that collide in one hash do not in the other. */
+export function secondHashRange(bytes: Uint8Array, start: number, end: number): number {
+  let hash = SECOND_BASIS | 0;
+  for (let at = start; at < end; at++) {
+    hash = Math.imul(hash ^ (bytes[at] as number), SECOND_FACTOR);
+    hash ^= hash >>> 15;
+  }
+  return hash >>> 0;
+}
+
+/** Whether `length` bytes are the same in both places. */
+export function equalRanges(
+  left: Uint8Array,
+  leftStart: number,
+  right: Uint8Array,
+  rightStart: number,
+  length: number,
+): boolean {
+  for (let at = 0; at < length; at++) {
+    if (left[leftStart + at] !== right[rightStart + at]) return false;
+  }
+  return true;
+}
+
+/** The four bytes at `start` as an unsigned little-endian number, at any alignment. */
+export function readWord(bytes: Uint8Array, start: number): number {
+  return (
+    ((bytes[start] as number) |
+      ((bytes[start + 1] as number) << 8) |
+      ((bytes[start + 2] as number) << 16) |
+      ((bytes[start + 3] as number) << 24)) >>>
+    0
+  );
+}
+
+/** A bijection of 32-bit numbers that spreads every bit over all of them (murmur3's finalizer). */
+export function scramble(word: number): number {
+  let mixed = word ^ (word >>> 16);
+  mixed = Math.imul(mixed, 0x85ebca6b);
+  mixed ^= mixed >>> 13;
+  mixed = Math.imul(mixed, 0xc2b2ae35);
+  return (mixed ^ (mixed >>> 16)) >>> 0;
+}

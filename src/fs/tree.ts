@@ -1,0 +1,96 @@
+/**
+ * Names to inodes: where the inode tracker, the directories and the root nodes meet. A child is
+ * found (what does its parent say of it?), then entered (which inode is it?).
+ */
+import { EIO, ENFILE, ENOENT } from "../base/errno.ts";
+import type { NameBytes } from "../fuse/file-system.ts";
+import type { Child } from "./child.ts";
+import type { DirectoryCache } from "./directory-cache.ts";
+import type { DirectoryContents } from "./directory-contents.ts";
+import { DIRECTORY, ROOTS } from "./inode-kind.ts";
+import { numberChild } from "./inode-number.ts";
+import type { InodeTracker } from "./inode-tracker.ts";
+import type { RootNodes } from "./root-nodes.ts";
+
+export class Tree {
+  readonly tracker: InodeTracker;
+  readonly #directories: DirectoryCache;
+  readonly #roots: RootNodes;
+
+  constructor(tracker: InodeTracker, directories: DirectoryCache, roots: RootNodes) {
+    this.tracker = tracker;
+    this.#directories = directories;
+    this.#roots = roots;
+  }
+
+  /** The contents of a slot of kind DIRECTORY; undefined: missing or rotten, which was logged. */
+  contentsOf(slot: number): DirectoryContents | undefined {
+    const { table } = this.tracker;
+    const hint = table.cacheCell(slot);
+    const contents = this.#directories.get(table.bytes, table.digestStart(slot), hint);
+    if (contents !== undefined && contents.cell !== hint) table.setCacheCell(slot, contents.cell);
+    return contents;
+  }
+
+  /** Fills in `child` from the name in the directory `parent`. 0, -ENOENT or -EIO. */
+  find(parent: number, name: NameBytes, child: Child): number {
+    if (this.tracker.table.kind(parent) === ROOTS) {
+      return this.describeRoot(parent, name.bytes.slice(name.start, name.end), child);
+    }
+    const contents = this.contentsOf(parent);
+    if (contents === undefined) return -EIO;
+    const index = contents.find(name.bytes, name.start, name.end);
+    if (index < 0) return -ENOENT;
+    this.describe(parent, contents, index, child);
+    return 0;
+  }
+
+  /** Fills in `child` from an entry of the directory `parent`, whose contents these are. */
+  describe(parent: number, contents: DirectoryContents, index: number, child: Child): void {
+    contents.describe(index, child);
+    this.#number(parent, child);
+  }
+
+  /** Fills in `child` from the root node `name`, which it keeps. 0, -ENOENT or -EIO. */
+  describeRoot(parent: number, name: Uint8Array, child: Child): number {
+    const status = this.#roots.describe(name, child);
+    this.#number(parent, child);
+    return status;
+  }
+
+  /**
+   * The slot of a child that was found in `parent`, with one lookup more; or -ENFILE: as many inodes
+   * as may be, or -EIO: a directory whose contents (its link count is in there) are unreadable.
+   */
+  enter(parent: number, child: Child): number {
+    let slot = this.tracker.find(parent, child);
+    if (slot === 0) {
+      slot =
+        child.kind === DIRECTORY ? this.#addDirectory(parent, child) : this.#add(parent, child);
+      if (slot < 0) return slot;
+    }
+    this.tracker.remember(slot);
+    return slot;
+  }
+
+  #add(parent: number, child: Child): number {
+    const slot = this.tracker.add(parent, child, 1);
+    return slot === 0 ? -ENFILE : slot;
+  }
+
+  #addDirectory(parent: number, child: Child): number {
+    const contents = this.#directories.get(child.digestBytes, child.digestStart, 0);
+    if (contents === undefined) return -EIO;
+    // What the node says may follow an older rule; what is in the directory decides.
+    child.size = contents.size;
+    const slot = this.tracker.add(parent, child, contents.links);
+    if (slot === 0) return -ENFILE;
+    this.tracker.table.setCacheCell(slot, contents.cell);
+    return slot;
+  }
+
+  #number(parent: number, child: Child): void {
+    const { table } = this.tracker;
+    numberChild(child, table.inoLow(parent), table.inoHigh(parent));
+  }
+}
