@@ -1,0 +1,17 @@
+# shellcheck shell=sh
+# Sourced by the scripts beside it: where built and downloaded things are kept, and how to speak.
+
+IMAGES=$(cd "$(dirname "$0")" && pwd)
+# CASTOREFS_VM_CACHE moves the cache, for a machine where the checkout is on a slow disk.
+CACHE=${CASTOREFS_VM_CACHE:-$(dirname "$IMAGES")/.cache/vm}
+mkdir -p "$CACHE"
+
+say() { echo "vm-images: $*" >&2; }
+
+# The mirror this machine's apt uses for Debian itself; Debian's public name where it has none.
+debian_mirror() {
+  uri=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(COMPONENT)' \
+    'Created-By: Packages' 2>/dev/null |
+    awk '$2 == "Debian" && $3 == "main" && $1 !~ /security/ { print $1; exit }')
+  echo "${uri:-http://deb.debian.org/debian}"
+}
