@@ -80,3 +80,6 @@ export const FUSE_INIT_EXT = 1 << 30;
 /** `open_flags` of OPEN's and OPENDIR's replies. */
 export const FOPEN_KEEP_CACHE = 1 << 1;
 export const FOPEN_CACHE_DIR = 1 << 3;
+
+/** `fuse_statx.mask`: everything that stat(2) reports (linux/stat.h). */
+export const STATX_BASIC_STATS = 0x7ff;

@@ -141,6 +141,7 @@ function cProgram(): string {
 #include <stddef.h>
 #include <stdio.h>
 #include <linux/fuse.h>
+#include <linux/stat.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_fs.h>
 #include <linux/virtio_ring.h>

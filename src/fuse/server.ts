@@ -1,0 +1,150 @@
+/**
+ * Answers FUSE requests from a FileSystem: bytes in, bytes out. It knows no transport, keeps nothing
+ * of a request once it is answered, and allocates nothing for one.
+ *
+ * Whoever sends the requests is not trusted: whatever it sends, `handle` neither throws nor writes
+ * beyond the room.
+ */
+import { FUSE_DESTROY, FUSE_INIT } from "../abi/fuse-constants.ts";
+import type { NodeId } from "../base/brands.ts";
+import { EINVAL, EIO, ENOSYS, ESTALE } from "../base/errno.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Readable, Writable } from "../base/segments.ts";
+import { COUNTERS, ERRORS } from "./counters.ts";
+import { DirentPlusRecords, DirentRecords } from "./directory-records.ts";
+import type { Entry, FileSystem, FileSystemStatistics } from "./file-system.ts";
+import { type Exchange, NO_REPLY, type Operation } from "./operation.ts";
+import { OPERATIONS, UNKNOWN } from "./operations.ts";
+import { ReplyWriter } from "./reply-writer.ts";
+import { RequestCursor } from "./request-cursor.ts";
+import { MAX_PAGES_DEFAULT, Session } from "./session.ts";
+
+/** Different failures that are remembered so as to be logged once; then all are forgotten. */
+const REMEMBERED_FAILURES_MAX = 256;
+
+export interface FuseServerOptions {
+  /** A line for each different failure of the file system. Rate limits are the logger's. */
+  readonly logger: Logger;
+  /** Pages in one request, at most; see MAX_PAGES_DEFAULT. 1 to 65535. */
+  readonly maxPages?: number;
+  /** COUNTERS numbers, counted up; see counters.ts. */
+  readonly counters?: Float64Array;
+}
+
+export class FuseServer {
+  readonly counters: Float64Array;
+  readonly #logger: Logger;
+  readonly #exchange: Exchange;
+  readonly #failures = new Set<string>();
+
+  constructor(fs: FileSystem, options: FuseServerOptions) {
+    this.#logger = options.logger;
+    this.counters = options.counters ?? new Float64Array(COUNTERS);
+    const reply = new ReplyWriter();
+    this.#exchange = {
+      fs,
+      session: new Session(options.maxPages ?? MAX_PAGES_DEFAULT),
+      request: new RequestCursor(),
+      reply,
+      entry: emptyEntry(),
+      statistics: emptyStatistics(),
+      dirents: new DirentRecords(reply),
+      direntsPlus: new DirentPlusRecords(reply),
+    };
+  }
+
+  /**
+   * Answers one request. Returns the bytes written: 0 for requests without a reply, and where there
+   * is no room for one.
+   */
+  handle(readable: Readable, writable: Writable): number {
+    const { request, reply } = this.#exchange;
+    if (!request.load(readable)) return 0;
+    reply.begin(writable, request);
+    const operation = OPERATIONS[request.opcode] ?? UNKNOWN;
+    const slot = operation === UNKNOWN ? 0 : request.opcode;
+    this.counters[slot]!++;
+    const result = this.#perform(operation);
+    const written = operation.replyBytes === NO_REPLY ? 0 : reply.finish(result);
+    if (result < 0) this.counters[ERRORS + slot]!++;
+    request.release();
+    reply.release();
+    return written;
+  }
+
+  /** Answers -EIO to what the transport found malformed, as far as that is possible. */
+  refuse(readable: Readable, writable: Writable): number {
+    const { request, reply } = this.#exchange;
+    if (!request.load(readable)) return 0;
+    reply.begin(writable, request);
+    const noReply = OPERATIONS[request.opcode]?.replyBytes === NO_REPLY;
+    const written = noReply ? 0 : reply.finish(-EIO);
+    request.release();
+    reply.release();
+    return written;
+  }
+
+  /** The session is over: the device was reset, or its driver is gone. */
+  reset(): void {
+    this.#exchange.session.close();
+    this.#exchange.fs.reset();
+  }
+
+  /** Checks a request, performs it, returns the payload's length or -errno. */
+  #perform(operation: Operation): number {
+    const { request, reply, session } = this.#exchange;
+    if (!request.lengthHolds) return -EINVAL;
+    if (operation === UNKNOWN) return -ENOSYS;
+    const { opcode } = request;
+    if (!session.open && opcode !== FUSE_INIT && opcode !== FUSE_DESTROY) return -EIO;
+    if (request.argumentBytes < operation.argumentBytes) return -EINVAL;
+    if (operation.replyBytes !== NO_REPLY) {
+      if (request.nodeid < 0) return -ESTALE;
+      if (reply.payloadRoom < operation.replyBytes) return -EINVAL;
+    }
+    try {
+      return operation.handler(this.#exchange);
+    } catch (error) {
+      this.#report(operation, request.nodeid, error);
+      return -EIO;
+    }
+  }
+
+  #report(operation: Operation, nodeid: NodeId, error: unknown): void {
+    const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    if (this.#failures.has(message)) return;
+    if (this.#failures.size >= REMEMBERED_FAILURES_MAX) this.#failures.clear();
+    this.#failures.add(message);
+    const cause =
+      error instanceof Error && error.cause !== undefined ? String(error.cause) : undefined;
+    this.#logger.log("error", "request failed", {
+      operation: operation.name,
+      nodeid,
+      message,
+      cause,
+    });
+  }
+}
+
+function emptyEntry(): Entry {
+  return {
+    nodeid: 0 as NodeId,
+    attributes: {
+      inoLow: 0,
+      inoHigh: 0,
+      size: 0,
+      blocks: 0,
+      mode: 0,
+      nlink: 0,
+      uid: 0,
+      gid: 0,
+      blksize: 0,
+      validSeconds: 0,
+    },
+    validSeconds: 0,
+  };
+}
+
+function emptyStatistics(): FileSystemStatistics {
+  return { blocks: 0, files: 0, bsize: 0, nameLength: 0 };
+}
