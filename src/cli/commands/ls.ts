@@ -1,0 +1,63 @@
+import type { Command } from "commander";
+import type { DirectoryEntry } from "../../castore/directory.ts";
+import type { Context } from "../context.ts";
+import { examples, TARGET_HELP } from "../help-text.ts";
+import { jsonName } from "../name-text.ts";
+import { nameParts, nodeColumns, nodeJson, nodeStyle } from "../node-text.ts";
+import { withStore } from "../open-store.ts";
+import { directoryOf, resolve } from "../resolve.ts";
+import { requiredStore, storeOption } from "../store-option.ts";
+import { parseTarget } from "../target.ts";
+
+interface LsOptions {
+  readonly store?: string;
+  readonly long?: true;
+  readonly json?: true;
+}
+
+export function addLs(program: Command, context: Context): void {
+  program
+    .command("ls")
+    .summary("list a directory in the store")
+    .description(`Lists a directory, or the roots when no target is given.\n\n${TARGET_HELP}`)
+    .argument("[target]", "ROOT[/path] or DIGEST[/path]")
+    .addOption(storeOption())
+    .option("-l, --long", "show mode, size and digest")
+    .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      examples(
+        "castorefs ls --store ~/store",
+        "castorefs ls --store ~/store -l debian/usr/bin",
+        "castorefs ls --store ~/store --json debian/etc | jq -r '.[].name'",
+      ),
+    )
+    .action((target: string | undefined, options: LsOptions) => ls(target, options, context));
+}
+
+async function ls(text: string | undefined, options: LsOptions, context: Context): Promise<void> {
+  const { out, args } = context;
+  const target = text === undefined ? undefined : parseTarget(args.of(text));
+  await withStore(requiredStore(options.store), {}, async (store) => {
+    let entries: readonly DirectoryEntry[];
+    if (target === undefined) {
+      entries = await store.roots.list();
+    } else {
+      const node = await resolve(store, target);
+      const name = target.path.at(-1) ?? args.of(text ?? "");
+      entries =
+        node.kind === "directory"
+          ? (await directoryOf(store, node.digest)).entries
+          : [{ name: name as DirectoryEntry["name"], node }];
+    }
+    if (options.json) {
+      return out.json(entries.map(({ name, node }) => ({ ...jsonName(name), ...nodeJson(node) })));
+    }
+    for (const { name, node } of entries) {
+      if (options.long) await out.line(`${nodeColumns(node)}  `, ...nameParts(out, name, node));
+      else if (out.isTerminal && node.kind === "directory")
+        await out.line(out.name(name, "blue"), "/");
+      else await out.line(out.name(name, nodeStyle(node)));
+    }
+  });
+}

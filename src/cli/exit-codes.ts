@@ -1,0 +1,30 @@
+/** What the command line tells its caller by its exit status. */
+export const EXIT = {
+  /** All of it was done. */
+  ok: 0,
+  /** The work could not be done: no such entry, rotten content, a file that cannot be read. */
+  failed: 1,
+  /** Wrong use: an unknown option, a malformed value, a missing argument. */
+  usage: 2,
+  /** The store is absent, is no store, cannot be read, or is held by another writer. */
+  store: 3,
+  /** `serve` could not take its socket, or its device thread failed. */
+  serve: 4,
+  /** A bug of ours. */
+  bug: 70,
+  /** Whoever read our output went away (128 + SIGPIPE, as for any other command). */
+  brokenPipe: 141,
+} as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** The epilogue of `castorefs --help`. */
+export const EXIT_CODES_HELP = `
+Exit codes:
+  0    done
+  1    the work failed: no such entry, rotten content, an unreadable file
+  2    wrong use: an unknown option, a malformed value
+  3    the store is absent, is no store, cannot be read, or is in use by another writer
+  4    serve could not take its socket, or its device failed
+  70   a bug in castorefs
+  141  whoever read the output went away`;

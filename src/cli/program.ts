@@ -1,0 +1,73 @@
+/** All commands, put together. */
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { addCat } from "./commands/cat.ts";
+import { addCompletion } from "./commands/completion.ts";
+import { addExport } from "./commands/export.ts";
+import { addImport } from "./commands/import.ts";
+import { addLs } from "./commands/ls.ts";
+import { addRm } from "./commands/rm.ts";
+import { addRoots } from "./commands/roots.ts";
+import { addServe } from "./commands/serve.ts";
+import { addStat } from "./commands/stat.ts";
+import { addTree } from "./commands/tree.ts";
+import { addVerify } from "./commands/verify.ts";
+import type { Context } from "./context.ts";
+import { EXIT, EXIT_CODES_HELP } from "./exit-codes.ts";
+import { examples } from "./help-text.ts";
+
+export function makeProgram(context: Context): Command {
+  const program = new Command("castorefs")
+    .description(
+      "Keeps directory trees in a content-addressed store and serves them to virtual machines " +
+        "as a virtio-fs device.",
+    )
+    .version(packageVersion(), "--version", "print the version")
+    .helpOption("-h, --help", "print help")
+    .helpCommand("help [command]", "print help for a command")
+    .configureOutput({
+      writeOut: (text) => void context.out.write(text),
+      // What went wrong is reported in one place, by main.ts.
+      writeErr: () => {},
+      getOutHelpWidth: () => Math.min(context.out.columns, 100),
+    })
+    .exitOverride()
+    .addHelpText("after", EXIT_CODES_HELP)
+    .addHelpText(
+      "after",
+      examples(
+        "castorefs import --store ~/store /etc",
+        "castorefs ls --store ~/store etc/apt",
+        "castorefs serve --store ~/store --socket-path /run/vm1.sock --root etc",
+      ),
+    );
+  addImport(program, context);
+  addServe(program, context);
+  addLs(program, context);
+  addTree(program, context);
+  addCat(program, context);
+  addStat(program, context);
+  addRoots(program, context);
+  addRm(program, context);
+  addVerify(program, context);
+  addExport(program, context);
+  addCompletion(program, context);
+  return program;
+}
+
+/** Help and version end the parsing by a throw, too. */
+export function isCleanEnd(error: unknown): boolean {
+  return error instanceof CommanderError && error.exitCode === EXIT.ok;
+}
+
+/** The command that these arguments ask for, when it is one. */
+export function namedCommand(program: Command, args: readonly string[]): string | undefined {
+  const names = new Set(program.commands.map((command) => command.name()));
+  return args.find((arg) => names.has(arg));
+}
+
+function packageVersion(): string {
+  // As far up from src/cli/ as from dist/cli/.
+  const manifest = new URL("../../package.json", import.meta.url);
+  return JSON.parse(readFileSync(manifest, "utf8")).version;
+}

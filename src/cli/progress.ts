@@ -1,0 +1,67 @@
+/**
+ * A progress line on a terminal, rewritten in place: a bar when the total is known, otherwise what
+ * was done so far. On anything but a terminal nothing is written.
+ */
+import { bytesFigure, countFigure, speedFigure } from "./figures.ts";
+import type { Output } from "./output.ts";
+
+const MILLISECONDS_BETWEEN_DRAWINGS = 100;
+const BAR_COLUMNS = 24;
+
+export interface ProgressState {
+  readonly files: number;
+  readonly bytes: number;
+}
+
+export class Progress {
+  readonly #output: Output;
+  readonly #verb: string;
+  readonly #startedAt = performance.now();
+  #total: ProgressState | undefined;
+  #drawnAt = Number.NEGATIVE_INFINITY;
+  #drawn = false;
+
+  /** `verb` begins the line: "importing". */
+  constructor(output: Output, verb: string) {
+    this.#output = output;
+    this.#verb = verb;
+  }
+
+  /** Tells how much there will be, once that is known. */
+  expect(total: ProgressState): void {
+    this.#total = total;
+  }
+
+  /** Draws the state, unless it was drawn a moment ago. */
+  update(state: ProgressState): void {
+    if (!this.#output.isTerminal) return;
+    const now = performance.now();
+    if (now - this.#drawnAt < MILLISECONDS_BETWEEN_DRAWINGS) return;
+    this.#drawnAt = now;
+    this.#drawn = true;
+    const line = this.#text(state, now - this.#startedAt).slice(0, this.#output.columns - 1);
+    void this.#output.write(`\r\x1b[K${line}`);
+    void this.#output.flush();
+  }
+
+  /** Takes the line away, so that the results can be written. */
+  clear(): void {
+    if (!this.#drawn) return;
+    this.#drawn = false;
+    void this.#output.write("\r\x1b[K");
+    void this.#output.flush();
+  }
+
+  #text(state: ProgressState, elapsed: number): string {
+    const done = `${countFigure(state.files, "file")}, ${bytesFigure(state.bytes)}`;
+    const speed = speedFigure(state.bytes, elapsed);
+    const total = this.#total;
+    if (total === undefined) return `${this.#verb} ${done}, ${speed}`;
+    // A file counts as 4 KiB at least: a million tiny files are work, too.
+    const weight = ({ files, bytes }: ProgressState) => files * 4096 + bytes;
+    const share = Math.min(1, weight(state) / Math.max(1, weight(total)));
+    const filled = Math.round(share * BAR_COLUMNS);
+    const bar = "#".repeat(filled).padEnd(BAR_COLUMNS, "-");
+    return `${this.#verb} [${bar}] ${String(Math.floor(share * 100)).padStart(3)}% ${done}, ${speed}`;
+  }
+}

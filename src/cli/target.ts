@@ -1,0 +1,72 @@
+/**
+ * What a command looks at: `ROOT[/path]` or `DIGEST[/path]`. Roots are named by their names in the
+ * store; a digest in text names a directory or a blob that no root need reach.
+ */
+import { Digest } from "../castore/digest.ts";
+import { InvalidDigest, InvalidNode } from "../castore/errors.ts";
+import { type Name, parseName } from "../castore/name.ts";
+import { CommandError } from "./command-error.ts";
+import { EXIT } from "./exit-codes.ts";
+
+export interface Target {
+  readonly start:
+    | { readonly kind: "root"; readonly name: Name }
+    | { readonly kind: "digest"; readonly digest: Digest };
+  readonly path: readonly Name[];
+}
+
+/** `blake3-` and 44 characters of base64, which may hold slashes themselves. */
+const DIGEST_TEXT_LENGTH = 51;
+const HEX_LENGTH = 64;
+const SLASH = 0x2f;
+
+/** @throws CommandError when it is neither a root name nor a digest, or the path is no path. */
+export function parseTarget(bytes: Uint8Array): Target {
+  const text = Buffer.from(bytes).toString("latin1");
+  for (const length of [DIGEST_TEXT_LENGTH, HEX_LENGTH]) {
+    const head = text.slice(0, length);
+    const ends = text.length === length || text[length] === "/";
+    if (ends && Digest.looksLike(head)) {
+      const path = pathNames(bytes.subarray(length));
+      return { start: { kind: "digest", digest: parseDigest(head) }, path };
+    }
+  }
+  if (text.startsWith("blake3-")) parseDigest(text.split("/", 1)[0] ?? "");
+  const [name, ...path] = pathNames(bytes);
+  if (name === undefined) throw new CommandError(EXIT.usage, "a root name or a digest is missing");
+  return { start: { kind: "root", name }, path };
+}
+
+function parseDigest(text: string): Digest {
+  try {
+    return Digest.parse(text);
+  } catch (error) {
+    if (!(error instanceof InvalidDigest)) throw error;
+    throw new CommandError(EXIT.usage, `bad digest: ${JSON.stringify(text)}`, {
+      hint: "a digest is blake3- and 44 characters of base64, or 64 hexadecimal digits",
+      cause: error,
+    });
+  }
+}
+
+function pathNames(bytes: Uint8Array): Name[] {
+  const names: Name[] = [];
+  let start = 0;
+  while (start <= bytes.length) {
+    const slash = bytes.indexOf(SLASH, start);
+    const end = slash < 0 ? bytes.length : slash;
+    const part = bytes.subarray(start, end);
+    start = end + 1;
+    if (part.length === 0 || (part.length === 1 && part[0] === 0x2e)) continue;
+    try {
+      names.push(parseName(part));
+    } catch (error) {
+      if (!(error instanceof InvalidNode)) throw error;
+      const path = Buffer.from(bytes).toString("utf8");
+      throw new CommandError(EXIT.usage, `bad path ${JSON.stringify(path)}: ${error.fault}`, {
+        cause: error,
+      });
+    }
+  }
+  return names;
+}

@@ -1,0 +1,55 @@
+import { describe, expect, it } from "vitest";
+import { ArgumentBytes } from "../../src/cli/argument-bytes.ts";
+import { wantedCompletion } from "../../src/cli/completion-words.ts";
+import { Output } from "../../src/cli/output.ts";
+import { makeProgram } from "../../src/cli/program.ts";
+
+const program = makeProgram({
+  out: new Output(process.stdout, true),
+  err: new Output(process.stderr, true),
+  args: ArgumentBytes.ofThisProcess([]),
+});
+
+function words(...typed: string[]): string[] | string {
+  const wanted = wantedCompletion(program, typed);
+  return wanted.kind === "words" ? wanted.candidates.map(({ text }) => text) : wanted.kind;
+}
+
+describe("completion", () => {
+  it("offers the commands that begin as typed, and no hidden one", () => {
+    expect(words("ex")).toEqual(["export"]);
+    expect(words("com")).toEqual(["completion"]);
+  });
+
+  it("offers a command's own options", () => {
+    expect(words("serve", "--so")).toEqual(["--socket-path", "--socket-group", "--socket-mode"]);
+  });
+
+  it("offers the values of an option that has a few", () => {
+    expect(words("serve", "--log-level", "w")).toEqual(["warn"]);
+  });
+
+  it("offers the shells", () => {
+    expect(words("completion", "")).toEqual(["bash", "zsh", "fish"]);
+  });
+
+  it("leaves the store's directory and what is imported to the shell", () => {
+    expect(words("ls", "--store", "")).toBe("file");
+    expect(words("import", "--store", "s", "/e")).toBe("file");
+  });
+
+  it("asks the store for roots and paths, however the store was given", () => {
+    expect(wantedCompletion(program, ["ls", "--store", "s", "d"])).toEqual({
+      kind: "target",
+      store: "s",
+    });
+    expect(wantedCompletion(program, ["rm", "--store=s", ""])).toEqual({
+      kind: "root",
+      store: "s",
+    });
+    expect(wantedCompletion(program, ["serve", "--root", ""])).toEqual({
+      kind: "root",
+      store: undefined,
+    });
+  });
+});
