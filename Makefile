@@ -36,7 +36,8 @@ $(INSTALLED): package.json package-lock.json ffi/package.json
 	@touch $@
 
 native: setup ## Build libvhost-user (from Debian's QEMU source package) and the C shim
-	@vm-images/packages.sh gcc libc6-dev xz-utils
+	@{ command -v gcc && command -v xz && [ -e /usr/include/stdlib.h ]; } >/dev/null || \
+	  vm-images/packages.sh gcc libc6-dev xz-utils
 	@ffi/scripts/build-native.sh
 
 compile: setup
@@ -68,9 +69,10 @@ install: build ## Install a copy that outlives the checkout (PREFIX=/usr/local, 
 	@node scripts/install.ts '$(DESTDIR)$(PREFIX)'
 
 clean: ## Remove what was built; downloads stay
-	@rm -rf dist ffi/dist coverage
-	@echo 'clean: removed dist, ffi/dist'
+	@rm -rf dist ffi/dist coverage .cache/vm/initramfs-*.cpio .cache/vm/bin
+	@rm -f .cache/native/*.so .cache/native/*.stamp .cache/native/layout.json
+	@echo 'clean: removed dist, ffi/dist, native libraries, guest images'
 
 distclean: clean ## Remove downloads and npm packages too
-	@rm -rf .cache ffi/.cache node_modules
+	@rm -rf .cache node_modules
 	@echo 'distclean: removed node_modules, .cache'

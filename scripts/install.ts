@@ -75,6 +75,10 @@ function productionPackages(): string[] {
 function installWorkspace(): void {
   const target = "node_modules/node-vhost-user";
   for (const part of ["package.json", "dist"]) copyTree(join("ffi", part), join(target, part));
+  // Where node-vhost-user looks for them first.
+  for (const file of ["shim.so", "libvhost-user.so", "layout.json"]) {
+    copyTree(join(".cache/native", file), join(target, "native", file));
+  }
 }
 
 function copyTree(from: string, to: string): void {
