@@ -1,0 +1,46 @@
+/** Blobs of more than one chunk in the index. A row carries a checksum: no digest covers the list. */
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { isChunkList } from "./chunk-list.ts";
+import { checksumMatches, prepareRows, rowChecksum } from "./disk-index.ts";
+
+/** The chunk list of a blob; see chunk-list.ts. */
+export interface PackedBlob {
+  readonly size: number;
+  readonly chunks: Uint8Array;
+}
+
+/** Reads blobs. A blob of a single chunk has no row here: the chunk has its digest. */
+export class BlobTable {
+  readonly #statement: StatementSync;
+
+  constructor(database: DatabaseSync) {
+    this.#statement = prepareRows(
+      database,
+      "SELECT size, chunks, checksum FROM blobs WHERE digest = ?",
+    );
+  }
+
+  /** Undefined: absent. `damaged`: what is there is not what was put. */
+  find(digest: Uint8Array): PackedBlob | "damaged" | undefined {
+    const row = this.#statement.get(digest) as unknown as
+      | [number, Uint8Array, Uint8Array]
+      | undefined;
+    if (row === undefined) return undefined;
+    const [size, chunks, checksum] = row;
+    if (!isChunkList(chunks, size) || !checksumMatches(digest, chunks, checksum)) return "damaged";
+    return { size, chunks };
+  }
+}
+
+/** Writes blobs, within a transaction of the caller's. */
+export class BlobTableWriter {
+  readonly #statement: StatementSync;
+
+  constructor(database: DatabaseSync) {
+    this.#statement = database.prepare("INSERT OR IGNORE INTO blobs VALUES (?, ?, ?, ?)");
+  }
+
+  insert(digest: Uint8Array, size: number, chunks: Uint8Array): void {
+    this.#statement.run(digest, size, chunks, rowChecksum(digest, chunks));
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * What a store on disk looks like:
+ *
+ *     DIR/index.sqlite           where every object lies, blobs, root nodes (DiskIndex)
+ *     DIR/writer.lock            held by the one importer (WriterLock)
+ *     DIR/segments/00000001.seg  objects back to back, raw, append-only
+ *
+ * An object is a chunk of file contents or an encoded directory, named by its BLAKE3. Bytes reach a
+ * segment and the disk before the index transaction that names them commits, so that a crash leaves
+ * at most bytes at the end of the last segment that nothing names; the next importer writes over
+ * them.
+ */
+import { join } from "node:path";
+import { DIGEST_BYTES } from "../castore/digest.ts";
+
+/** Goes up with every change that an older version would misread. */
+export const FORMAT_VERSION = 1;
+/** Marks the index as ours (`PRAGMA application_id`): "CAFS". */
+export const APPLICATION_ID = 0x43414653;
+
+/** Bytes of a segment, at the most; a reader maps that much whatever the file has yet. */
+export const SEGMENT_BYTES_MAX = 1024 * 1024 * 1024;
+/** Segments of a store, at the most: 16 TiB, and well below Linux's limit of mappings. */
+export const SEGMENTS_MAX = 16_384;
+
+export const OBJECT_CHUNK = 0;
+export const OBJECT_DIRECTORY = 1;
+export type ObjectKind = typeof OBJECT_CHUNK | typeof OBJECT_DIRECTORY;
+
+/** A chunk in the list of a blob: its digest, and its size as a little-endian u32. */
+export const CHUNK_RECORD_BYTES = DIGEST_BYTES + 4;
+
+export function indexPath(directory: string): string {
+  return join(directory, "index.sqlite");
+}
+
+export function writerLockPath(directory: string): string {
+  return join(directory, "writer.lock");
+}
+
+export function segmentsPath(directory: string): string {
+  return join(directory, "segments");
+}
+
+export function segmentPath(directory: string, id: number): string {
+  return join(segmentsPath(directory), `${String(id).padStart(8, "0")}.seg`);
+}

@@ -1,0 +1,70 @@
+/** Errors of SQLite and of the system, said in the words of a store. */
+import { StoreError } from "./errors.ts";
+
+/** Primary result codes of sqlite3.h. */
+const SQLITE_BUSY = 5;
+const SQLITE_READONLY = 8;
+const SQLITE_IOERR = 10;
+const SQLITE_CORRUPT = 11;
+const SQLITE_FULL = 13;
+const SQLITE_CANTOPEN = 14;
+const SQLITE_NOTADB = 26;
+
+const MEANING: Readonly<Record<number, readonly [message: string, remedy: string]>> = {
+  [SQLITE_BUSY]: ["the index is in use", "try again when the other process is done"],
+  [SQLITE_READONLY]: ["the index cannot be written", "check the permissions of the store"],
+  [SQLITE_IOERR]: ["the index cannot be read or written", "check the disk"],
+  [SQLITE_CORRUPT]: ["the index is damaged", "import again into a new store"],
+  [SQLITE_FULL]: ["the disk is full", "free some space; nothing that was stored is lost"],
+  [SQLITE_CANTOPEN]: ["the index cannot be opened", "check the permissions of the store"],
+  [SQLITE_NOTADB]: ["the index is damaged: it is no database", "import again into a new store"],
+};
+
+/** The primary result code of an error of `node:sqlite`, or undefined. */
+function sqliteCode(error: unknown): number | undefined {
+  const code = (error as { errcode?: unknown } | null)?.errcode;
+  return typeof code === "number" ? code & 0xff : undefined;
+}
+
+export function isSqliteBusy(error: unknown): boolean {
+  return sqliteCode(error) === SQLITE_BUSY;
+}
+
+export function isSqliteCannotOpen(error: unknown): boolean {
+  return sqliteCode(error) === SQLITE_CANTOPEN;
+}
+
+/** `error` itself if it is a StoreError, otherwise a StoreError about `path` that it caused. */
+export function indexFailure(error: unknown, path: string): unknown {
+  if (error instanceof StoreError) return error;
+  const code = sqliteCode(error);
+  const meaning = code === undefined ? undefined : MEANING[code];
+  if (meaning !== undefined) {
+    return new StoreError(meaning[0], { cause: error, path, remedy: meaning[1] });
+  }
+  if (code !== undefined || (error as { code?: unknown } | null)?.code === "ERR_OUT_OF_RANGE") {
+    const remedy = "import again into a new store";
+    return new StoreError("the index is damaged", { cause: error, path, remedy });
+  }
+  return systemFailure(error, path);
+}
+
+const SYSTEM_MEANING: Readonly<Record<string, readonly [message: string, remedy: string]>> = {
+  ENOSPC: ["the disk is full", "free some space; nothing that was stored is lost"],
+  EDQUOT: ["the disk quota is used up", "free some space; nothing that was stored is lost"],
+  EACCES: ["permission denied", "check the permissions of the store"],
+  EPERM: ["permission denied", "check the permissions of the store"],
+  EROFS: ["the file system is read-only", "put the store somewhere else"],
+  ENOENT: ["a part of the store is missing", "check what happened to the store's files"],
+  EIO: ["the disk reports an error", "check the disk"],
+};
+
+/** The same for an error of `node:fs`; anything else is passed on as it is. */
+export function systemFailure(error: unknown, path: string): unknown {
+  if (error instanceof StoreError || !(error instanceof Error)) return error;
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === undefined || (error as NodeJS.ErrnoException).syscall === undefined) return error;
+  const meaning = SYSTEM_MEANING[code];
+  if (meaning === undefined) return new StoreError(error.message, { cause: error, path });
+  return new StoreError(meaning[0], { cause: error, path, remedy: meaning[1] });
+}
