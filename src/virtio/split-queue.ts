@@ -119,13 +119,17 @@ export class SplitQueue {
     return this.#usedIdx;
   }
 
+  /** Whether `next` would find a request: one look at the driver's index, for who polls it. */
+  hasNext(): boolean {
+    return this.broken === undefined && (this.#lastAvail !== this.#availIdx || this.#refresh());
+  }
+
   /**
    * Takes the next request and loads it into `chain`. Returns its head, which `complete` wants, or
    * NONE: nothing is available, or the ring is `broken`.
    */
   next(): number {
-    if (this.broken !== undefined) return NONE;
-    if (this.#lastAvail === this.#availIdx && !this.#refresh()) return NONE;
+    if (!this.hasNext()) return NONE;
     const head = this.#avail[HEADS + (this.#lastAvail & (this.size - 1))]!;
     if (head >= this.size) return this.#break("available head out of range");
     if (this.#taken[head] !== 0) return this.#break("available head still in use");
@@ -181,7 +185,7 @@ export class SplitQueue {
     if (this.broken !== undefined) return false;
     if (this.#eventIdx) Atomics.store(this.#used, this.#used.length - 1, this.#lastAvail);
     else Atomics.store(this.#used, FLAGS, 0);
-    return this.#lastAvail !== this.#availIdx || this.#refresh();
+    return this.hasNext();
   }
 
   /** Tells the driver that kicks are not needed for now. With EVENT_IDX they end by themselves. */
