@@ -1,0 +1,87 @@
+import { describe, expect, it } from "vitest";
+import { type Logger, silentLogger } from "../../src/base/logger.ts";
+import { DirectoryCache } from "../../src/fs/directory-cache.ts";
+import { FakeStore } from "./fake-store.ts";
+
+describe("DirectoryCache", () => {
+  it("reads a directory once, whatever the hint", () => {
+    const store = new FakeStore();
+    const { digest } = store.tree([["a", store.file("x")]]);
+    const cache = new DirectoryCache(store, silentLogger, 1e6, 5);
+    const first = cache.get(digest.bytes, 0, 0);
+    expect(first?.count).toBe(1);
+    const shifted = new Uint8Array([0, 0, 0, ...digest.bytes]);
+    for (const hint of [0, 1, first?.cell ?? 0, 99, 0xffffffff]) {
+      expect(cache.get(shifted, 3, hint)).toBe(first);
+    }
+    expect(store.directoryReads).toBe(1);
+  });
+
+  it("does not take a cell that was given to another directory for the hinted one", () => {
+    const store = new FakeStore();
+    const one = store.tree([["a", store.file("x")]]).digest.bytes;
+    const two = store.tree([["b", store.file("x")]]).digest.bytes;
+    const cache = new DirectoryCache(store, silentLogger, 1, 5);
+    const hint = cache.get(one, 0, 0)?.cell ?? 0;
+    cache.get(two, 0, 0);
+    expect(cache.get(two, 0, hint)?.find(Buffer.from("b"), 0, 1)).toBe(0);
+    expect(cache.get(one, 0, hint)?.find(Buffer.from("a"), 0, 1)).toBe(0);
+  });
+
+  it("stays inside its bound, drops what was used longest ago, and reads it again", () => {
+    const store = new FakeStore();
+    const digests = Array.from(
+      { length: 100 },
+      (_, at) => store.tree([[`${at}`, store.file("x")]]).digest.bytes,
+    );
+    const probe = new DirectoryCache(store, silentLogger, 1e6, 5);
+    probe.get(digests[0] as Uint8Array, 0, 0);
+    const bound = probe.byteLength * 10 + 50;
+    const cache = new DirectoryCache(store, silentLogger, bound, 5);
+    store.directoryReads = 0;
+    for (let round = 0; round < 3; round++) {
+      for (const digest of digests) {
+        expect(cache.get(digest, 0, 0)?.count).toBe(1);
+        cache.get(digests[0] as Uint8Array, 0, 0);
+        expect(cache.byteLength).toBeLessThanOrEqual(bound);
+      }
+    }
+    expect(cache.count).toBe(10);
+    expect(store.directoryReads).toBe(1 + 3 * 99);
+  });
+
+  it("keeps one directory that is larger than the bound", () => {
+    const store = new FakeStore();
+    const { digest } = store.tree([["a", store.file("x")]]);
+    const cache = new DirectoryCache(store, silentLogger, 1, 5);
+    cache.get(digest.bytes, 0, 0);
+    cache.get(digest.bytes, 0, 0);
+    expect(store.directoryReads).toBe(1);
+    expect(cache.count).toBe(1);
+  });
+
+  it("gives undefined for a missing, rotten or malformed directory, and logs its digest", () => {
+    const store = new FakeStore();
+    const lines: string[] = [];
+    const logger: Logger = {
+      log: (_, message, fields) => lines.push(`${message} ${fields?.["digest"]}`),
+    };
+    const cache = new DirectoryCache(store, logger, 1e6, 5);
+    const rotten = store.tree([["a", store.file("x")]]).digest;
+    const malformed = store.tree([["b", store.file("x")]]).digest;
+    store.rotten.add(rotten.hex);
+    store.directories.set(malformed.hex, Buffer.from("no directory"));
+    const missing = store.file("no directory at all").digest;
+    for (const digest of [rotten, malformed, missing]) {
+      expect(cache.get(digest.bytes, 0, 0)).toBeUndefined();
+    }
+    expect(lines).toEqual([
+      `directory is unreadable ${rotten}`,
+      `directory is unreadable ${malformed}`,
+      `directory is missing ${missing}`,
+    ]);
+    expect([cache.count, cache.byteLength]).toEqual([0, 0]);
+    store.rotten.clear();
+    expect(cache.get(rotten.bytes, 0, 0)?.count).toBe(1);
+  });
+});
