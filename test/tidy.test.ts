@@ -153,7 +153,7 @@ function room(path: string): string {
 /** What a file imports: paths of ours from the root of the checkout on, or package names. */
 function imports(file: SourceFile): string[] {
   const specifier =
-    /\b(?:from|import)\s*\(?\s*"([^"]+)"|\bnew URL\(\s*"(\.[^"]+)",\s*import\.meta\.url/g;
+    /\b(?:from|import)\s*\(?\s*"([^"]+)"|\bnew URL\(\s*"(\.[^"]+\.[jt]s)",\s*import\.meta\.url/g;
   return [...file.code.matchAll(specifier)].map((match) => {
     const target = match[1] ?? match[2] ?? "";
     return target.startsWith(".") ? normalize(join(dirname(file.path), target)) : target;

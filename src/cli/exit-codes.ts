@@ -8,7 +8,7 @@ export const EXIT = {
   usage: 2,
   /** The store is absent, is no store, cannot be read, or is held by another writer. */
   store: 3,
-  /** `serve` could not take its socket, or its device thread failed. */
+  /** `serve` could not begin (its socket, its root), or its device thread failed. */
   serve: 4,
   /** A bug of ours. */
   bug: 70,
@@ -25,6 +25,6 @@ Exit codes:
   1    the work failed: no such entry, rotten content, an unreadable file
   2    wrong use: an unknown option, a malformed value
   3    the store is absent, is no store, cannot be read, or is in use by another writer
-  4    serve could not take its socket, or its device failed
+  4    serve could not begin (its socket, its root), or its device failed
   70   a bug in castorefs
   141  whoever read the output went away`;

@@ -12,7 +12,7 @@ export async function withStore<Result>(
   use: (store: Store) => Promise<Result>,
 ): Promise<Result> {
   // Loaded here, so that `--help` and wrong use do not wait for it.
-  const { openDiskStore } = await import("../store/disk/disk-store.ts");
-  using store = await openDiskStore(directory, { create: options.create ?? false });
+  const { openDiskStore } = await import("../store/disk-store.ts");
+  using store = openDiskStore(directory, { create: options.create ?? false });
   return await use(store);
 }

@@ -37,7 +37,8 @@ export function parseTarget(bytes: Uint8Array): Target {
   return { start: { kind: "root", name }, path };
 }
 
-function parseDigest(text: string): Digest {
+/** @throws CommandError: wrong use. */
+export function parseDigest(text: string): Digest {
   try {
     return Digest.parse(text);
   } catch (error) {

@@ -1,6 +1,7 @@
 /** `castorefs serve`: options to a validated, frozen ServeConfig; signals to a clean end. */
 import { type Command, Option } from "commander";
 import type { LogLevel } from "../../base/logger.ts";
+import { Digest } from "../../castore/digest.ts";
 import {
   INODES_DEFAULT,
   type ListenAddress,
@@ -16,6 +17,7 @@ import { examples } from "../help-text.ts";
 import { permissionBits, shortText, wholeNumber } from "../option-values.ts";
 import { LOG_LEVELS, StderrLogger } from "../stderr-logger.ts";
 import { requiredStore, storeOption } from "../store-option.ts";
+import { parseDigest } from "../target.ts";
 
 const SPIN_MICROSECONDS_DEFAULT = 50;
 const INODES_MIN = 1000;
@@ -113,21 +115,29 @@ async function serve(options: ServeOptions, { out, err }: Context): Promise<void
   });
   // Loaded here, so that other commands start without the native libraries.
   const { startServe } = await import("../../daemon/serve.ts");
-  const serving = await startServe(config, logger);
+  const serving = await startServe(config, logger).catch(explainNative);
   const stop = () => serving.stop();
   process.once("SIGTERM", stop);
   process.once("SIGINT", stop);
   await serving.ended;
 }
 
+/** The libraries are built, not shipped: their absence is no bug. */
+function explainNative(error: unknown): never {
+  if (!(error instanceof Error) || error.name !== "NativeLibraryError") throw error;
+  throw new CommandError(EXIT.serve, error.message, { hint: "run make build", cause: error });
+}
+
 /** @throws CommandError when options are missing or contradict one another. */
 export function serveConfig(options: ServeOptions): ServeConfig {
+  const { root } = options;
+  if (root !== undefined && Digest.looksLike(root)) parseDigest(root);
   return Object.freeze({
     storeDirectory: requiredStore(options.store),
     listen: listenAddress(options),
     requestQueues: options.queues,
     ...(options.tag === undefined ? {} : { tag: options.tag }),
-    ...(options.root === undefined ? {} : { root: options.root }),
+    ...(root === undefined ? {} : { root }),
     listRoot: options.listRoot ?? false,
     showXattr: options.showXattr ?? false,
     exitOnDisconnect: options.exitOnDisconnect ?? false,
