@@ -14,4 +14,4 @@ build() { # build NAME SOURCE...
   mv "$target.partial" "$target"
 }
 build vmexit exit.c
-build check check.c manifest.c reading.c behaviour.c listing.c refusals.c blake3.c blake3-avx2.c
+build check check.c manifest.c reading.c behaviour.c listing.c refusals.c castore.c blake3.c blake3-avx2.c

@@ -36,7 +36,8 @@ struct walk {
     char *path;   /* of the current entry, relative to the root */
     size_t length, room;
     FILE *lines, *faults;
-    struct totals *totals; /* of this job, in memory shared with the parent */
+    struct totals *totals; /* of this job, in memory shared by all */
+    int64_t next_report;   /* when progress is next told, in milliseconds */
 };
 
 struct entry {
@@ -220,6 +221,24 @@ static struct entry *list(struct walk *w, DIR *stream, size_t *count)
     return entries;
 }
 
+/* One job tells for all of them; straight to the descriptor, ahead of what stdio holds back. */
+static void report_progress(struct walk *w)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    int64_t milliseconds = now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    if (milliseconds < w->next_report)
+        return;
+    w->next_report = milliseconds + 250;
+    long files = 0;
+    int64_t bytes = 0;
+    for (int job = 0; job < w->options->jobs; job++) {
+        files += w->totals[job].files;
+        bytes += w->totals[job].bytes;
+    }
+    dprintf(STDOUT_FILENO, "@progress %ld %lld\n", files, (long long)bytes);
+}
+
 /* Takes over fd, an open directory whose path is w->path. */
 static void walk(struct walk *w, int fd)
 {
@@ -234,6 +253,8 @@ static void walk(struct walk *w, int fd)
         append(w, entries[i].name);
         if (w->number++ % w->options->jobs == w->job)
             print_entry(w, fd, &entries[i]);
+        if (w->options->progress && w->job == 0)
+            report_progress(w);
         if (entries[i].type == DT_DIR)
             walk(w, openat(fd, entries[i].name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
         w->length = length;

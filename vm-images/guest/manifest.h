@@ -10,6 +10,7 @@ struct manifest_options {
     int expected;          /* the tree is an original: print the modes that castore gives it */
     int jobs;              /* processes that share the entries between them, 1..64 */
     enum way way;          /* how files are read */
+    int progress;          /* says how far it is, a few times a second: "@progress FILES BYTES" */
     const char *attribute; /* extended attribute that must hold the digest, or NULL */
 };
 

@@ -1,0 +1,6 @@
+#!/bin/sh
+# `make demo`: gets what a guest needs, then runs the demonstration on the Node that the packages pin.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+"$here/setup.sh"
+exec node --conditions=castorefs-source --disable-warning=ExperimentalWarning "$here/demo.ts" "$@"
