@@ -38,7 +38,7 @@ export class FakeDriver implements NativeCopy {
   readonly size: number;
   readonly iov: Float64Array;
   /** What `scatter` copies from; its first byte is at address 0. */
-  mapping = new Uint8Array(0);
+  mapping: Uint8Array = new Uint8Array(0);
   scatters = 0;
   readonly #eventIdx: boolean;
   readonly #table: DataView;
