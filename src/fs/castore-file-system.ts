@@ -255,7 +255,7 @@ export class CastoreFileSystem implements FileSystem {
 
   #setRootDirectory(root: DirectoryNode): void {
     this.#table.setDigest(ROOT_SLOT, root.digest.bytes, 0);
-    const contents = this.#directories.get(root.digest.bytes, 0, 0);
+    const contents = this.#directories.get(root.digest.bytes, 0);
     const links = contents === undefined ? 1 : contents.links;
     this.#table.setRoot(DIRECTORY, contents?.size ?? root.size, links);
   }

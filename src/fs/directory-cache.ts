@@ -43,16 +43,18 @@ export class DirectoryCache {
     return this.#index.count;
   }
 
+  /** What is in a cell now, and counts as used: the caller looks whether it is what it wants. */
+  peek(cell: number): DirectoryContents | undefined {
+    const contents = this.#contents[cell];
+    if (contents !== undefined) this.#order.touch(cell);
+    return contents;
+  }
+
   /**
-   * The directory with the digest `bytes[start, start + 32)`. `hint` is the cell where the caller
-   * found it last, or 0: any number will do. Undefined: missing or rotten, which has been logged.
+   * The directory with the digest `bytes[start, start + 32)`. Undefined: missing or rotten, which
+   * has been logged.
    */
-  get(bytes: Uint8Array, start: number, hint: number): DirectoryContents | undefined {
-    const hinted = this.#contents[hint];
-    if (hinted?.digest.equalsAt(bytes, start)) {
-      this.#order.touch(hint);
-      return hinted;
-    }
+  get(bytes: Uint8Array, start: number): DirectoryContents | undefined {
     const hash = this.#hash(bytes, start);
     for (let at = this.#index.first(hash); at >= 0; at = this.#index.next(at, hash)) {
       const contents = this.#contents[this.#index.valueAt(at)];

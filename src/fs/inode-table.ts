@@ -17,6 +17,7 @@
 import { assert } from "../base/assert.ts";
 import type { NodeId } from "../base/brands.ts";
 import { DIGEST_BYTES } from "../castore/digest.ts";
+import { equalDigests } from "./byte-range.ts";
 import { FREE } from "./inode-kind.ts";
 import { ROOT_INO_HIGH, ROOT_INO_LOW } from "./inode-number.ts";
 
@@ -190,6 +191,11 @@ export class InodeTable {
   /** Where the digest of a slot begins in `bytes`. */
   digestStart(slot: number): number {
     return (slot * RECORD_WORDS + DIGEST) * 4;
+  }
+
+  /** Whether the digest of a slot is the one at `bytes[start, start + 32)`. */
+  hasDigest(slot: number, bytes: Uint8Array, start: number): boolean {
+    return equalDigests(this.#words, slot * RECORD_WORDS + DIGEST, bytes, start);
   }
 
   setDigest(slot: number, source: Uint8Array, start: number): void {

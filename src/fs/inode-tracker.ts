@@ -14,7 +14,6 @@
  */
 import { assert } from "../base/assert.ts";
 import type { NodeId } from "../base/brands.ts";
-import { DIGEST_BYTES } from "../castore/digest.ts";
 import { equalRanges, scramble } from "./byte-range.ts";
 import { BY_NAME, type Child } from "./child.ts";
 import { HashIndex } from "./hash-index.ts";
@@ -122,19 +121,16 @@ export class InodeTracker {
         return (
           table.parent(slot) === parent &&
           table.entryIndex(slot) === child.index &&
-          this.#hasDigest(slot, child) &&
+          table.hasDigest(slot, child.digestBytes, child.digestStart) &&
           (child.index !== BY_NAME ||
             this.#hasText(slot, child.nameBytes, child.nameStart, child.nameEnd))
         );
       default:
-        return table.size(slot) === child.size && this.#hasDigest(slot, child);
+        return (
+          table.size(slot) === child.size &&
+          table.hasDigest(slot, child.digestBytes, child.digestStart)
+        );
     }
-  }
-
-  #hasDigest(slot: number, child: Child): boolean {
-    const { bytes } = this.table;
-    const start = this.table.digestStart(slot);
-    return equalRanges(bytes, start, child.digestBytes, child.digestStart, DIGEST_BYTES);
   }
 
   #hasText(slot: number, bytes: Uint8Array, start: number, end: number): boolean {

@@ -16,6 +16,12 @@ import { ROOT_VALID_SECONDS } from "./root-nodes.ts";
 import type { Tree } from "./tree.ts";
 
 const DOTS = Buffer.from("..");
+/**
+ * Entries in one answer to READDIRPLUS, however much room there is: each may have to load a
+ * directory. The kernel asks again from where the answer ends.
+ */
+export const READDIRPLUS_ENTRIES_MAX = 4096;
+
 /** Offsets before the first entry's: `.` and `..`. */
 const DOT_ENTRIES = 2;
 
@@ -105,7 +111,8 @@ export class Listing {
   #listEntriesPlus(slot: number, first: number, sink: DirectoryPlusSink): number {
     const contents = this.#tree.contentsOf(slot);
     if (contents === undefined) return -EIO;
-    for (let index = first; index < contents.count; index++) {
+    const end = Math.min(contents.count, first + READDIRPLUS_ENTRIES_MAX);
+    for (let index = first; index < end; index++) {
       this.#tree.describe(slot, contents, index, this.#child);
       if (!this.#writePlus(slot, index, FOREVER, sink)) break;
     }
@@ -123,9 +130,11 @@ export class Listing {
 
   #listRootsPlus(slot: number, first: number, sink: DirectoryPlusSink): number {
     const names = this.#rootNames;
-    for (let at = names.positionOf(first); at < names.count; at++) {
+    let left = READDIRPLUS_ENTRIES_MAX;
+    for (let at = names.positionOf(first); at < names.count && left > 0; at++) {
       if (!this.#describeRoot(slot, at)) continue;
       if (!this.#writePlus(slot, names.numberAt(at), ROOT_VALID_SECONDS, sink)) break;
+      left -= 1;
     }
     return 0;
   }

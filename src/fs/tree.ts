@@ -26,16 +26,17 @@ export class Tree {
   /** The contents of a slot of kind DIRECTORY; undefined: missing or rotten, which was logged. */
   contentsOf(slot: number): DirectoryContents | undefined {
     const { table } = this.tracker;
-    const hint = table.cacheCell(slot);
-    const contents = this.#directories.get(table.bytes, table.digestStart(slot), hint);
-    if (contents !== undefined && contents.cell !== hint) table.setCacheCell(slot, contents.cell);
+    const hinted = this.#directories.peek(table.cacheCell(slot));
+    if (hinted !== undefined && table.hasDigest(slot, hinted.digest.bytes, 0)) return hinted;
+    const contents = this.#directories.get(table.bytes, table.digestStart(slot));
+    if (contents !== undefined) table.setCacheCell(slot, contents.cell);
     return contents;
   }
 
   /** Fills in `child` from the name in the directory `parent`. 0, -ENOENT or -EIO. */
   find(parent: number, name: NameBytes, child: Child): number {
     if (this.tracker.table.kind(parent) === ROOTS) {
-      return this.describeRoot(parent, name.bytes.slice(name.start, name.end), child);
+      return this.describeRoot(parent, copyOf(name), child);
     }
     const contents = this.contentsOf(parent);
     if (contents === undefined) return -EIO;
@@ -79,7 +80,7 @@ export class Tree {
   }
 
   #addDirectory(parent: number, child: Child): number {
-    const contents = this.#directories.get(child.digestBytes, child.digestStart, 0);
+    const contents = this.#directories.get(child.digestBytes, child.digestStart);
     if (contents === undefined) return -EIO;
     // What the node says may follow an older rule; what is in the directory decides.
     child.size = contents.size;
@@ -93,4 +94,9 @@ export class Tree {
     const { table } = this.tracker;
     numberChild(child, table.inoLow(parent), table.inoHigh(parent));
   }
+}
+
+/** `slice` would not do: of a Buffer it is no copy. */
+function copyOf({ bytes, start, end }: NameBytes): Uint8Array {
+  return Uint8Array.from(bytes.subarray(start, end));
 }

@@ -22,6 +22,7 @@ import {
   CastoreFileSystem,
   type CastoreFileSystemOptions,
 } from "../../src/fs/castore-file-system.ts";
+import { READDIRPLUS_ENTRIES_MAX } from "../../src/fs/listing.ts";
 import { FOREVER } from "../../src/fuse/file-system.ts";
 import { FakeStore } from "./fake-store.ts";
 import { Bytes, inoOf, Kernel, type Listed, ROOT } from "./kernel.ts";
@@ -389,6 +390,20 @@ describe("CastoreFileSystem", () => {
       expect(fs.getattr(again.nodeid, again.attributes)).toBe(-ESTALE);
     }
     expect(fs.inodes).toBe(1);
+  });
+
+  it("readdirplus() ends a huge answer early, and goes on from there", () => {
+    const store = new FakeStore();
+    const file = store.file("");
+    const count = READDIRPLUS_ENTRIES_MAX + 10;
+    const root = store.tree(Array.from({ length: count }, (_, at) => [`${at}`, file] as const));
+    const { kernel } = share(store, root);
+    const first = kernel.readdirplus(ROOT) as Listed[];
+    expect(first.length).toBe(2 + READDIRPLUS_ENTRIES_MAX);
+    const second = kernel.readdirplus(ROOT, first.at(-1)?.next) as Listed[];
+    expect(second.length).toBe(10);
+    expect(kernel.readdirplus(ROOT, second.at(-1)?.next)).toEqual([]);
+    expect(new Set([...first, ...second].map(({ name }) => name)).size).toBe(2 + count);
   });
 
   it("answers -ENFILE when the table is full, and lists on without lookups", () => {

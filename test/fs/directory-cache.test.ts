@@ -4,28 +4,26 @@ import { DirectoryCache } from "../../src/fs/directory-cache.ts";
 import { FakeStore } from "./fake-store.ts";
 
 describe("DirectoryCache", () => {
-  it("reads a directory once, whatever the hint", () => {
+  it("reads a directory once, and shows what is in its cell", () => {
     const store = new FakeStore();
     const { digest } = store.tree([["a", store.file("x")]]);
     const cache = new DirectoryCache(store, silentLogger, 1e6, 5);
-    const first = cache.get(digest.bytes, 0, 0);
+    const first = cache.get(digest.bytes, 0);
     expect(first?.count).toBe(1);
-    const shifted = new Uint8Array([0, 0, 0, ...digest.bytes]);
-    for (const hint of [0, 1, first?.cell ?? 0, 99, 0xffffffff]) {
-      expect(cache.get(shifted, 3, hint)).toBe(first);
-    }
+    expect(cache.get(new Uint8Array([0, 0, 0, ...digest.bytes]), 3)).toBe(first);
+    expect(cache.peek(first?.cell ?? 0)).toBe(first);
+    for (const cell of [0, 99, 0xffffffff]) expect(cache.peek(cell)).toBeUndefined();
     expect(store.directoryReads).toBe(1);
   });
 
-  it("does not take a cell that was given to another directory for the hinted one", () => {
+  it("gives the cell of a directory that was dropped to another", () => {
     const store = new FakeStore();
-    const one = store.tree([["a", store.file("x")]]).digest.bytes;
-    const two = store.tree([["b", store.file("x")]]).digest.bytes;
+    const nodes = ["a", "b", "c"].map((name) => store.tree([[name, store.file("x")]]));
     const cache = new DirectoryCache(store, silentLogger, 1, 5);
-    const hint = cache.get(one, 0, 0)?.cell ?? 0;
-    cache.get(two, 0, 0);
-    expect(cache.get(two, 0, hint)?.find(Buffer.from("b"), 0, 1)).toBe(0);
-    expect(cache.get(one, 0, hint)?.find(Buffer.from("a"), 0, 1)).toBe(0);
+    const cells = nodes.map(({ digest }) => cache.get(digest.bytes, 0)?.cell);
+    expect(cells[2]).toBe(cells[0]);
+    expect(cache.peek(cells[0] ?? 0)?.digest.hex).toBe(nodes[2]?.digest.hex);
+    expect(cache.peek(cells[1] ?? 0)).toBeUndefined();
   });
 
   it("stays inside its bound, drops what was used longest ago, and reads it again", () => {
@@ -35,14 +33,14 @@ describe("DirectoryCache", () => {
       (_, at) => store.tree([[`${at}`, store.file("x")]]).digest.bytes,
     );
     const probe = new DirectoryCache(store, silentLogger, 1e6, 5);
-    probe.get(digests[0] as Uint8Array, 0, 0);
+    probe.get(digests[0] as Uint8Array, 0);
     const bound = probe.byteLength * 10 + 50;
     const cache = new DirectoryCache(store, silentLogger, bound, 5);
     store.directoryReads = 0;
     for (let round = 0; round < 3; round++) {
       for (const digest of digests) {
-        expect(cache.get(digest, 0, 0)?.count).toBe(1);
-        cache.get(digests[0] as Uint8Array, 0, 0);
+        expect(cache.get(digest, 0)?.count).toBe(1);
+        cache.get(digests[0] as Uint8Array, 0);
         expect(cache.byteLength).toBeLessThanOrEqual(bound);
       }
     }
@@ -54,8 +52,8 @@ describe("DirectoryCache", () => {
     const store = new FakeStore();
     const { digest } = store.tree([["a", store.file("x")]]);
     const cache = new DirectoryCache(store, silentLogger, 1, 5);
-    cache.get(digest.bytes, 0, 0);
-    cache.get(digest.bytes, 0, 0);
+    cache.get(digest.bytes, 0);
+    cache.get(digest.bytes, 0);
     expect(store.directoryReads).toBe(1);
     expect(cache.count).toBe(1);
   });
@@ -73,7 +71,7 @@ describe("DirectoryCache", () => {
     store.directories.set(malformed.hex, Buffer.from("no directory"));
     const missing = store.file("no directory at all").digest;
     for (const digest of [rotten, malformed, missing]) {
-      expect(cache.get(digest.bytes, 0, 0)).toBeUndefined();
+      expect(cache.get(digest.bytes, 0)).toBeUndefined();
     }
     expect(lines).toEqual([
       `directory is unreadable ${rotten}`,
@@ -82,6 +80,6 @@ describe("DirectoryCache", () => {
     ]);
     expect([cache.count, cache.byteLength]).toEqual([0, 0]);
     store.rotten.clear();
-    expect(cache.get(rotten.bytes, 0, 0)?.count).toBe(1);
+    expect(cache.get(rotten.bytes, 0)?.count).toBe(1);
   });
 });
