@@ -7,7 +7,7 @@ import type { LogFields, LogLevel } from "../base/logger.ts";
 
 /** What a device thread is started with (`workerData`): numbers, strings and bytes only. */
 export interface DeviceThreadConfig {
-  /** A unix socket, listening or connected; the device thread owns it from now on. */
+  /** A unix socket, listening or connected. The device thread closes it. */
   readonly socketFd: number;
   /** An eventfd that the control thread writes after posting a message. */
   readonly wakeFd: number;

@@ -1,0 +1,141 @@
+/**
+ * One virtqueue being served: chains in, FUSE replies out, in batches: one used.idx publish and at
+ * most one notification for each. Owned by the device thread; allocates nothing per request.
+ */
+import { drainFd, signalFd } from "node-vhost-user";
+import type { Logger } from "../base/logger.ts";
+import type { FuseServer } from "../fuse/server.ts";
+import type { Chain } from "../virtio/chain.ts";
+import type { GuestMemory } from "../virtio/guest-memory.ts";
+import type { NativeCopy } from "../virtio/native-copy.ts";
+import { NONE, type RingLayout, SplitQueue } from "../virtio/split-queue.ts";
+
+/** Chains answered from one queue before the others get their turn. */
+export const BATCH_CHAINS_MAX = 64;
+
+/** What the VM manager has said about a queue, as libvhost-user keeps it. */
+export interface QueueState extends RingLayout {
+  readonly kickFd: number;
+  readonly callFd: number;
+}
+
+export class RequestQueue {
+  readonly index: number;
+  readonly #server: FuseServer;
+  readonly #native: NativeCopy;
+  readonly #logger: Logger;
+  #ring: SplitQueue | undefined;
+  #memory: GuestMemory | undefined;
+  #state: QueueState | undefined;
+  /** Where a paused ring goes on. */
+  #pausedAt: number | undefined;
+  #kickFd = -1;
+  #callFd = -1;
+
+  constructor(index: number, server: FuseServer, native: NativeCopy, logger: Logger) {
+    this.index = index;
+    this.#server = server;
+    this.#native = native;
+    this.#logger = logger;
+  }
+
+  /** The eventfd to poll, or -1: the queue does not run, or the driver broke it. */
+  get kickFd(): number {
+    return this.#ring === undefined || this.#ring.broken !== undefined ? -1 : this.#kickFd;
+  }
+
+  /** Available entries taken so far, modulo 2^16. */
+  get lastAvail(): number {
+    return this.#ring?.lastAvail ?? this.#pausedAt ?? 0;
+  }
+
+  /** Used entries written so far, modulo 2^16. */
+  get usedIdx(): number {
+    return this.#ring?.usedIdx ?? 0;
+  }
+
+  /**
+   * Brings the queue in line with what the VM manager wants. A queue that runs keeps its place in
+   * the ring; one that was stopped begins where the VM manager says.
+   * @throws InvalidRing when the ring is not in memory.
+   */
+  follow(memory: GuestMemory, state: QueueState): void {
+    this.#kickFd = state.kickFd;
+    this.#callFd = state.callFd;
+    if (this.#ring !== undefined && this.#memory === memory && sameRing(this.#state, state)) return;
+    const lastAvail = this.#ring?.lastAvail ?? this.#pausedAt ?? state.lastAvail;
+    this.#ring = new SplitQueue(memory, { ...state, lastAvail }, this.#native);
+    this.#pausedAt = undefined;
+    this.#memory = memory;
+    this.#state = state;
+  }
+
+  /** Drops every view: guest memory may go away now. */
+  stop(): void {
+    this.#ring = undefined;
+    this.#memory = undefined;
+    this.#pausedAt = undefined;
+  }
+
+  /** The same, but a later `follow` goes on from here: the memory below the ring is away. */
+  pause(): void {
+    const lastAvail = this.#ring?.lastAvail ?? this.#pausedAt;
+    this.stop();
+    this.#pausedAt = lastAvail;
+  }
+
+  /** Takes a kick: the eventfd is read, so that poll(2) waits for the next one. */
+  drainKick(): void {
+    drainFd(this.#kickFd);
+  }
+
+  /** Answers up to BATCH_CHAINS_MAX requests. Returns how many. */
+  serve(): number {
+    const ring = this.#ring;
+    if (ring === undefined || ring.broken !== undefined) return 0;
+    let answered = 0;
+    while (answered < BATCH_CHAINS_MAX) {
+      const head = ring.next();
+      if (head === NONE) break;
+      ring.complete(head, this.#answer(ring.chain));
+      answered += 1;
+    }
+    if (answered > 0 && ring.publish() && this.#callFd >= 0) signalFd(this.#callFd);
+    if (ring.broken !== undefined) this.#complain("virtqueue stopped", ring.broken);
+    return answered;
+  }
+
+  /** Asks the driver not to kick while requests are being served anyway. */
+  disableNotifications(): void {
+    this.#ring?.disableNotifications();
+  }
+
+  /** Asks the driver for kicks. True when requests came in meanwhile: serve them before waiting. */
+  enableNotifications(): boolean {
+    return this.#ring?.enableNotifications() ?? false;
+  }
+
+  /** Bytes written to the chain's device-writable part. */
+  #answer({ readable, writable, malformed }: Chain): number {
+    if (malformed === undefined) return this.#server.handle(readable, writable);
+    this.#complain("malformed descriptor chain", malformed);
+    return this.#server.refuse(readable, writable);
+  }
+
+  #complain(message: string, reason: string): void {
+    this.#logger.log("warn", message, { queue: this.index, reason });
+  }
+}
+
+/** Whether a running ring can go on over the views that it has. */
+function sameRing(old: QueueState | undefined, now: QueueState): boolean {
+  return (
+    old !== undefined &&
+    old.size === now.size &&
+    old.descriptorTable === now.descriptorTable &&
+    old.availRing === now.availRing &&
+    old.usedRing === now.usedRing &&
+    old.indirect === now.indirect &&
+    old.eventIdx === now.eventIdx
+  );
+}
