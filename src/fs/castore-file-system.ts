@@ -30,6 +30,7 @@ import {
   type FileSystem,
   type FileSystemStatistics,
   FOREVER,
+  LISTING_CHANGES,
   type NameBytes,
 } from "../fuse/file-system.ts";
 import type { LocalReader } from "../store/local-reader.ts";
@@ -41,6 +42,7 @@ import { DIRECTORY, FILE, isDirectory, isFile, ROOTS, SYMLINK } from "./inode-ki
 import { InodeTable, MAX_GENERATION, MAX_INODES, ROOT_SLOT } from "./inode-table.ts";
 import { InodeTracker } from "./inode-tracker.ts";
 import { Listing } from "./listing.ts";
+import { OnceLogger } from "./once-logger.ts";
 import { ROOT_VALID_SECONDS, RootNodes } from "./root-nodes.ts";
 import { TextArena } from "./text-arena.ts";
 import { Tree } from "./tree.ts";
@@ -83,6 +85,8 @@ export interface CastoreFileSystemOptions {
 }
 
 export class CastoreFileSystem implements FileSystem {
+  /** Root nodes come and go; what is in them does not. */
+  readonly listingsChange: boolean;
   readonly #listRoot: boolean;
   readonly #showXattr: boolean;
   readonly #table: InodeTable;
@@ -96,7 +100,8 @@ export class CastoreFileSystem implements FileSystem {
 
   /** Reads the root directory, if there is one; when that fails each request will say so. */
   constructor(reader: LocalReader, options: CastoreFileSystemOptions) {
-    const { logger } = options;
+    const logger = new OnceLogger(options.logger);
+    this.listingsChange = options.root === undefined && options.listRoot;
     this.#listRoot = options.listRoot;
     this.#showXattr = options.showXattr;
     this.#table = new InodeTable(options.maxInodes ?? MAX_INODES, firstGeneration());
@@ -206,7 +211,9 @@ export class CastoreFileSystem implements FileSystem {
   }
 
   opendir(node: NodeId): number {
-    return this.#listingStatus(this.#table.slotOf(node));
+    const slot = this.#table.slotOf(node);
+    const status = this.#listingStatus(slot);
+    return status === 0 && this.#table.kind(slot) === ROOTS ? LISTING_CHANGES : status;
   }
 
   readdir(node: NodeId, offset: number, sink: DirectorySink): number {

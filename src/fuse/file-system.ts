@@ -89,7 +89,16 @@ export interface FileSystemStatistics {
   nameLength: number;
 }
 
+/** What `opendir` returns for a directory whose listing the kernel must not keep. */
+export const LISTING_CHANGES = 1;
+
 export interface FileSystem {
+  /**
+   * Whether `opendir` may return LISTING_CHANGES: it has to be asked then, since a kernel that opens
+   * directories without a message keeps every listing. Absent: no.
+   */
+  readonly listingsChange?: boolean;
+
   /** A session begins or ends (INIT, DESTROY, device reset): every nodeid but the root's is dropped. */
   reset(): void;
 
@@ -117,7 +126,9 @@ export interface FileSystem {
   /** lseek(2) with SEEK_DATA or SEEK_HOLE: LSEEK. Returns the new offset. ENXIO, EINVAL. */
   lseek(node: NodeId, offset: number, whence: number): number;
 
-  /** opendir(3): OPENDIR. ENOTDIR, EPERM when this root may not be listed. */
+  /**
+   * opendir(3): OPENDIR. 0, or LISTING_CHANGES. ENOTDIR, EPERM when this root may not be listed.
+   */
   opendir(node: NodeId): number;
 
   /** getdents(2): READDIR, from `offset` (0, or a `next` that was handed out). ENOTDIR, EPERM. */

@@ -23,7 +23,7 @@ import {
   type CastoreFileSystemOptions,
 } from "../../src/fs/castore-file-system.ts";
 import { READDIRPLUS_ENTRIES_MAX } from "../../src/fs/listing.ts";
-import { FOREVER } from "../../src/fuse/file-system.ts";
+import { FOREVER, LISTING_CHANGES } from "../../src/fuse/file-system.ts";
 import { FakeStore } from "./fake-store.ts";
 import { Bytes, inoOf, Kernel, type Listed, ROOT } from "./kernel.ts";
 
@@ -576,8 +576,19 @@ describe("a share of all root nodes", () => {
     expect(names(kernel.readdirplus(ROOT, 2 ** 52))).toEqual([]);
   });
 
+  it("tells the kernel not to keep the root's listing, and to keep the others", () => {
+    const { fs, kernel } = roots();
+    expect(fs.listingsChange).toBe(true);
+    expect(fs.opendir(ROOT)).toBe(LISTING_CHANGES);
+    expect(fs.opendir(kernel.walk("tree").nodeid)).toBe(0);
+    expect(fs.opendir(kernel.walk("tool").nodeid)).toBe(-ENOTDIR);
+    expect(sample().fs.listingsChange).toBe(false);
+    expect(sample().fs.opendir(ROOT)).toBe(0);
+  });
+
   it("may not be listed without leave, but names are found", () => {
     const { fs, kernel } = roots({ listRoot: false });
+    expect(fs.listingsChange).toBe(false);
     expect(fs.opendir(ROOT)).toBe(-EPERM);
     expect(kernel.readdir(ROOT)).toBe(-EPERM);
     expect(kernel.readdirplus(ROOT)).toBe(-EPERM);
