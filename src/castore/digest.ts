@@ -28,7 +28,8 @@ export class Digest {
     if (start < 0 || start + DIGEST_BYTES > bytes.length) {
       throw new InvalidDigest(`a digest has ${DIGEST_BYTES} bytes, not ${bytes.length - start}`);
     }
-    return new Digest(bytes.slice(start, start + DIGEST_BYTES));
+    // Not slice(): of a Buffer that would be a view.
+    return new Digest(new Uint8Array(bytes.subarray(start, start + DIGEST_BYTES)));
   }
 
   /** @throws InvalidDigest unless `bytes` are exactly 32. */

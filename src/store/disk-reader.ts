@@ -71,7 +71,7 @@ class DiskReader implements LocalReader {
   }
 
   blob(bytes: Uint8Array, start: number): BlobReader | undefined {
-    const digest = bytes.slice(start, start + DIGEST_BYTES);
+    const digest = new Uint8Array(bytes.subarray(start, start + DIGEST_BYTES));
     const location = this.#locate(OBJECT_CHUNK, digest);
     if (location !== undefined) {
       if (!isPlausible(location, CHUNK_BYTES_MAX)) throw corrupt("blob", digest);

@@ -2,11 +2,10 @@
  * Mapping of files outside V8's heap. The local store lays data out so that it can be read straight
  * from a mapping, but only `ffi/` knows how to map: who opens the store injects this.
  */
-import type { HostAddress } from "../base/brands.ts";
-
 /** A read-only shared mapping of the first `length` bytes of a file, which may be shorter yet. */
 export interface MappedFile extends Disposable {
-  readonly address: HostAddress;
+  /** A host address; it becomes one by its brand inside the store, as `ffi/` knows no brands. */
+  readonly address: number;
   /** Bytes mapped. What lies beyond the end of the file becomes readable when the file grows. */
   readonly length: number;
   /**

@@ -82,6 +82,12 @@ export interface RootService {
   list(): Promise<NamedRoot[]>;
 }
 
+export interface WriterOptions {
+  /** How long to wait for another writer to be done; the store's own patience when left out. */
+  readonly waitMilliseconds?: number;
+}
+
+/** Disposing of a store closes it. */
 export interface Store extends Disposable {
   readonly blobs: BlobService;
   readonly directories: DirectoryService;
@@ -89,7 +95,7 @@ export interface Store extends Disposable {
 
   /**
    * The right to write in bulk: one holder at a time.
-   * @throws StoreBusy when another holds it and goes on holding it for `waitMilliseconds`.
+   * @throws StoreBusy when another holds it for longer than one would wait.
    */
-  openWriter(options?: { readonly waitMilliseconds?: number }): Promise<StoreWriter>;
+  openWriter(options?: WriterOptions): Promise<StoreWriter>;
 }

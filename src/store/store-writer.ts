@@ -1,7 +1,7 @@
 /**
  * Writing to a local store in bulk, synchronously: an import of many small files would spend its
- * time on promises otherwise. What is put becomes visible and durable with `commit`, all of it or
- * nothing.
+ * time on promises otherwise. What is put becomes visible and durable with `commit`, or earlier, in
+ * batches; never before what it names.
  */
 import type { Directory } from "../castore/directory.ts";
 import type { Name } from "../castore/name.ts";

@@ -1,0 +1,152 @@
+/** Blobs, directories and root nodes of a store on disk. Each put is committed before it returns. */
+import type { DatabaseSync } from "node:sqlite";
+import type { Digest } from "../castore/digest.ts";
+import type { Directory } from "../castore/directory.ts";
+import type { Name } from "../castore/name.ts";
+import { parseName } from "../castore/name.ts";
+import type { DirectoryNode, Node } from "../castore/node.ts";
+import { decodeEntry } from "../castore/proto.ts";
+import { openIndex } from "./disk-index.ts";
+import { indexPath } from "./disk-layout.ts";
+import type { DiskObjects } from "./disk-objects.ts";
+import { CorruptObject, MissingObject, StoreError } from "./errors.ts";
+import { CHUNK_BYTES_MAX } from "./fastcdc.ts";
+import { RootTable, RootTableWriter } from "./root-table.ts";
+import type {
+  BlobService,
+  BlobStat,
+  ByteRange,
+  Chunk,
+  DirectoryService,
+  NamedRoot,
+  RootService,
+} from "./services.ts";
+import { indexFailure } from "./sqlite-failure.ts";
+import type { StoreWriter } from "./store-writer.ts";
+
+type OpenWriter = () => Promise<StoreWriter>;
+
+export class DiskBlobs implements BlobService {
+  readonly #objects: DiskObjects;
+  readonly #openWriter: OpenWriter;
+
+  constructor(objects: DiskObjects, openWriter: OpenWriter) {
+    this.#objects = objects;
+    this.#openWriter = openWriter;
+  }
+
+  async stat(digest: Digest): Promise<BlobStat | undefined> {
+    return this.#objects.statBlob(digest);
+  }
+
+  async *read(digest: Digest, range: ByteRange = {}): AsyncGenerator<Uint8Array> {
+    const stat = this.#objects.statBlob(digest);
+    if (stat === undefined) throw new MissingObject("blob", digest);
+    const begin = range.offset ?? 0;
+    const end = Math.min(stat.size, begin + (range.length ?? stat.size));
+    const buffer = new Uint8Array(CHUNK_BYTES_MAX);
+    let at = 0;
+    for (const chunk of stat.chunks) {
+      const chunkEnd = at + chunk.size;
+      if (at >= end) return;
+      if (chunkEnd > begin) {
+        // The blob names it, so an absent chunk is damage, not absence.
+        if (!this.#objects.readChunk(chunk, buffer)) throw new CorruptObject("blob", digest);
+        yield buffer.subarray(Math.max(begin - at, 0), Math.min(end, chunkEnd) - at);
+      }
+      at = chunkEnd;
+    }
+  }
+
+  async put(pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<BlobStat & Chunk> {
+    using writer = await this.#openWriter();
+    const blob = writer.beginBlob();
+    for await (const piece of pieces) blob.write(piece);
+    const stored = blob.end();
+    writer.commit();
+    return stored;
+  }
+}
+
+export class DiskDirectories implements DirectoryService {
+  readonly #objects: DiskObjects;
+  readonly #openWriter: OpenWriter;
+
+  constructor(objects: DiskObjects, openWriter: OpenWriter) {
+    this.#objects = objects;
+    this.#openWriter = openWriter;
+  }
+
+  async get(digest: Digest): Promise<Directory | undefined> {
+    return this.#objects.directory(digest);
+  }
+
+  async put(directory: Directory): Promise<DirectoryNode> {
+    using writer = await this.#openWriter();
+    const node = writer.putDirectory(directory);
+    writer.commit();
+    return node;
+  }
+}
+
+export class DiskRoots implements RootService {
+  readonly #directory: string;
+  readonly #table: RootTable;
+  readonly #openWriter: OpenWriter;
+
+  constructor(directory: string, database: DatabaseSync, openWriter: OpenWriter) {
+    this.#directory = directory;
+    this.#table = new RootTable(database);
+    this.#openWriter = openWriter;
+  }
+
+  async get(name: Name): Promise<Node | undefined> {
+    return this.#guarded(() => this.#node(name));
+  }
+
+  async put(name: Name, node: Node): Promise<void> {
+    using writer = await this.#openWriter();
+    writer.putRoot(name, node);
+  }
+
+  async delete(name: Name): Promise<boolean> {
+    return this.#guarded(() => {
+      const database = openIndex(this.#directory, "write");
+      try {
+        return new RootTableWriter(database).delete(name);
+      } finally {
+        database.close();
+      }
+    });
+  }
+
+  async list(): Promise<NamedRoot[]> {
+    return this.#guarded(() => {
+      const roots: NamedRoot[] = [];
+      for (const bytes of this.#table.list()) {
+        const name = parseName(bytes);
+        const node = this.#node(name);
+        if (node !== undefined) roots.push({ name, node });
+      }
+      return roots;
+    });
+  }
+
+  #node(name: Name): Node | undefined {
+    const entry = this.#table.get(name);
+    if (entry === undefined) return undefined;
+    try {
+      return decodeEntry(entry).node;
+    } catch (error) {
+      throw new StoreError("a root node is damaged", { cause: error });
+    }
+  }
+
+  #guarded<T>(step: () => T): T {
+    try {
+      return step();
+    } catch (error) {
+      throw indexFailure(error, indexPath(this.#directory));
+    }
+  }
+}
