@@ -1,6 +1,6 @@
 /** `castorefs` as tests and the demo run it: from the built files where they exist, else from source. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -62,6 +62,15 @@ export class ShareDaemon implements AsyncDisposable {
     ]);
   }
 
+  /** Starts `castorefs serve --fd 3 ...args` with a socket that listens at socketPath already. */
+  static serveOnSocket(
+    listeningFd: number,
+    socketPath: string,
+    args: readonly string[],
+  ): ShareDaemon {
+    return new ShareDaemon(socketPath, [...launcher(), "serve", "--fd", "3", ...args], listeningFd);
+  }
+
   /** Starts any vhost-user daemon that makes the socket by itself. */
   static async start(socketPath: string, command: readonly string[]): Promise<ShareDaemon> {
     const daemon = new ShareDaemon(socketPath, command);
@@ -75,10 +84,12 @@ export class ShareDaemon implements AsyncDisposable {
     return daemon;
   }
 
-  private constructor(socketPath: string, command: readonly string[]) {
+  private constructor(socketPath: string, command: readonly string[], inheritedFd?: number) {
     this.socketPath = socketPath;
     const [program, ...args] = command as [string, ...string[]];
-    this.#process = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] });
+    this.#process = spawn(program, args, {
+      stdio: ["ignore", "ignore", "pipe", ...(inheritedFd === undefined ? [] : [inheritedFd])],
+    });
     if (this.#process.stderr === null) throw new Error("unreachable: stderr is piped");
     this.#log = new Transcript(this.#process.stderr);
     const killWithUs = () => this.#process.kill("SIGKILL");
@@ -105,6 +116,11 @@ export class ShareDaemon implements AsyncDisposable {
   /** Still running. */
   get alive(): boolean {
     return this.#process.exitCode === null && this.#process.signalCode === null;
+  }
+
+  /** How many file descriptors it has open. */
+  openFiles(): number {
+    return readdirSync(`/proc/${this.pid}/fd`).length;
   }
 
   /** Stops it from answering (SIGSTOP) until `resume`. */

@@ -1,0 +1,152 @@
+/** Guests and daemons come and go: what the one left behind must not trouble the other. */
+import { closeFd, listenUnix } from "node-vhost-user";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { bootGuest, Guest, type GuestOptions } from "../../vm-images/guest.ts";
+import { ShareDaemon } from "../../vm-images/share-daemon.ts";
+import { CorpusStore } from "./corpus-store.ts";
+import { section } from "./sections.ts";
+
+const GUEST_SECONDS_MAX = 90;
+const MOUNT = "mkdir -p /mnt/share; mount -t virtiofs share /mnt/share || exit 3";
+/** A small part of the share, and what it must come to. */
+const CHECK = "check root /mnt/share/twins";
+
+function guestOptions(daemon: ShareDaemon, script: string): GuestOptions {
+  return {
+    script,
+    shares: [{ tag: "share", socketPath: daemon.socketPath }],
+    timeoutSeconds: GUEST_SECONDS_MAX,
+  };
+}
+
+describe("the lives of guests and daemons", () => {
+  let corpus: CorpusStore;
+  /** What CHECK prints when all is well. */
+  let good: string;
+
+  beforeAll(() => {
+    corpus = new CorpusStore();
+    good = `root ${corpus.digestOf("share/twins")}\n`;
+  }, 120_000);
+
+  afterAll(() => corpus?.[Symbol.dispose]());
+
+  it("serves one guest after another with the same daemon, and leaks nothing", async () => {
+    await using daemon = await corpus.serve();
+    const script = `${MOUNT}; ${CHECK}`;
+    expect((await bootGuest(guestOptions(daemon, script))).output).toBe(good);
+    const held = daemon.openFiles();
+    expect((await bootGuest(guestOptions(daemon, script))).output).toBe(good);
+    expect(daemon.openFiles()).toBeLessThanOrEqual(held);
+    expect(await daemon.stop()).toBe(0);
+  }, 200_000);
+
+  it("serves a guest that reboots, unmounts, mounts again, and takes its driver away", async () => {
+    await using daemon = await corpus.serve();
+    await using guest = await Guest.start({
+      ...guestOptions(
+        daemon,
+        `
+        ${MOUNT}; ${CHECK}
+        umount /mnt/share; mount -t virtiofs share /mnt/share; ${CHECK}
+        umount /mnt/share
+        for device in /sys/bus/virtio/drivers/virtiofs/virtio*; do
+          name=\${device##*/}
+          echo $name >/sys/bus/virtio/drivers/virtiofs/unbind
+          echo $name >/sys/bus/virtio/drivers/virtiofs/bind
+        done
+        mount -t virtiofs share /mnt/share; ${CHECK}
+        echo "@order"; read -r order
+        [ $order = end ] || reboot -f
+        exit 0`,
+      ),
+      mayReboot: true,
+    });
+    const order = /@order\n/g;
+    await guest.port.waitFor(order, GUEST_SECONDS_MAX);
+    const firstBoot = guest.port.text.length;
+    guest.send("reboot");
+    await guest.port.waitFor(order, GUEST_SECONDS_MAX, firstBoot);
+    guest.send("end");
+    const { output, exitCode } = await guest.result;
+    expect(output.match(/^root .*\n/gm)).toEqual(Array.from({ length: 6 }, () => good));
+    expect(exitCode).toBe(0);
+    expect(daemon.alive).toBe(true);
+  }, 200_000);
+
+  it("serves two guests at once, each with a daemon of its own on the same store", async () => {
+    await using first = await corpus.serve();
+    await using second = await corpus.serve();
+    const script = `${MOUNT}; ${CHECK}`;
+    const results = await Promise.all([
+      bootGuest(guestOptions(first, script)),
+      bootGuest(guestOptions(second, script)),
+    ]);
+    expect(results.map((result) => result.output)).toEqual([good, good]);
+  }, 200_000);
+
+  it("survives QEMU being killed in the middle of reads, and serves the next one", async () => {
+    await using daemon = await corpus.serve();
+    const script = `
+      ${MOUNT}
+      for i in 1 2 3 4; do
+        while true; do check digest /mnt/share/huge; echo 3 >/proc/sys/vm/drop_caches; done &
+      done
+      sleep 1
+      echo "@reading"; wait`;
+    await using guest = await Guest.start(guestOptions(daemon, script));
+    await guest.port.waitFor(/@reading/, GUEST_SECONDS_MAX);
+    guest.kill();
+    expect((await guest.result).end).toBe("killed");
+    const next = await bootGuest(guestOptions(daemon, `${MOUNT}; ${CHECK}`));
+    expect(next.output).toBe(good);
+    expect(daemon.alive).toBe(true);
+  }, 200_000);
+
+  it("serves several request queues with large rings", async () => {
+    await using daemon = await corpus.serve("--queues", "4");
+    const { output } = await bootGuest({
+      ...guestOptions(daemon, `${MOUNT}; check manifest --jobs 4 /mnt/share/many | tail -n 1`),
+      shares: [{ tag: "share", socketPath: daemon.socketPath, queues: 4, queueSize: 1024 }],
+      cpus: 4,
+    });
+    expect(output).toMatch(/^# files 9890 directories 10 symlinks 100 /);
+  }, 200_000);
+
+  it("serves a socket that it inherits already listening", async () => {
+    const socketPath = corpus.socketPath();
+    const listening = listenUnix(socketPath);
+    await using daemon = ShareDaemon.serveOnSocket(listening, socketPath, corpus.serveArguments());
+    closeFd(listening);
+    const result = await bootGuest(guestOptions(daemon, `${MOUNT}; ${CHECK}`));
+    expect(result.output).toBe(good);
+  }, 200_000);
+
+  it("ends with its guest when told so by --exit-on-disconnect", async () => {
+    await using daemon = await corpus.serve("--exit-on-disconnect");
+    await bootGuest(guestOptions(daemon, `${MOUNT}; ${CHECK}`));
+    expect(await daemon.ended).toBe(0);
+  }, 200_000);
+
+  it("shows all roots by name, listed only with --list-root", async () => {
+    const serve = (...args: readonly string[]) =>
+      ShareDaemon.serve(corpus.socketPath(), ["--store", corpus.store, ...args]);
+    await using hidden = await serve();
+    await using listed = await serve("--list-root");
+    const result = await bootGuest({
+      script: `
+        mkdir /mnt/hidden /mnt/listed
+        mount -t virtiofs hidden /mnt/hidden; mount -t virtiofs listed /mnt/listed
+        echo "@section hidden"; ls /mnt/hidden; check root /mnt/hidden/share/twins
+        echo "@section listed"; ls /mnt/listed; check root /mnt/listed/share/twins`,
+      shares: [
+        { tag: "hidden", socketPath: hidden.socketPath },
+        { tag: "listed", socketPath: listed.socketPath },
+      ],
+      timeoutSeconds: GUEST_SECONDS_MAX,
+    });
+    expect(section(result.output, "hidden")).toMatch(/Operation not permitted\n(?:.*\n)*root /);
+    expect(section(result.output, "hidden")).toContain(good);
+    expect(section(result.output, "listed")).toBe(`share\n${good}`);
+  }, 200_000);
+});
