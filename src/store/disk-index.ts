@@ -6,7 +6,7 @@
  * What the index says is not trusted: a location is checked before it is used, what lies there is
  * checked against its digest, and rows that no digest covers carry a checksum.
  */
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, statSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { blake3 } from "../castore/blake3.ts";
@@ -91,7 +91,7 @@ function openForReading(path: string): DatabaseSync {
     database.prepare("PRAGMA user_version").get();
     return database;
   } catch (error) {
-    if (!isSqliteCannotOpen(error) || existsSync(`${path}-wal`)) throw error;
+    if (!isSqliteCannotOpen(error) || hasUnmergedCommits(path)) throw error;
     failure = error;
   }
   try {
@@ -101,6 +101,10 @@ function openForReading(path: string): DatabaseSync {
   } catch {
     throw failure;
   }
+}
+
+function hasUnmergedCommits(path: string): boolean {
+  return (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
 }
 
 function createSchema(database: DatabaseSync): void {

@@ -130,6 +130,10 @@ export class DiskWriter implements StoreWriter {
   [Symbol.dispose](): void {
     try {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      // Leaves the index in one file where no reader is at work, as a backup wants it.
+      this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch {
+      // What was committed is safe in the write-ahead log; there is nothing to do about the rest.
     } finally {
       this.#segments[Symbol.dispose]();
       this.#objects[Symbol.dispose]();

@@ -89,6 +89,8 @@ export interface WriterOptions {
 
 /** Disposing of a store closes it. */
 export interface Store extends Disposable {
+  /** The folder of this host that it lies in, if it does: no import may take it in. */
+  readonly path?: string;
   readonly blobs: BlobService;
   readonly directories: DirectoryService;
   readonly roots: RootService;
