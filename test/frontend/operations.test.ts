@@ -459,6 +459,7 @@ describe("a read-only share", () => {
   ] as const;
 
   it.each(MODIFYING)("answers -EROFS to %s", (name) => {
+    // biome-ignore lint/performance/noDynamicNamespaceImportAccess: the table names opcodes
     const opcode = op[`FUSE_${name}`];
     // Enough for the fixed arguments of each, and two names.
     const body = Buffer.concat([Buffer.alloc(64), Buffer.from("a\0b\0")]);

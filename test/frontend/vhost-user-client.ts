@@ -108,12 +108,12 @@ export class VhostUserClient implements Disposable {
     return payload && { request, flags, payload, fds };
   }
 
-  /** True when the device closed the connection within the time; its messages are thrown away. */
-  closedWithin(timeoutMilliseconds: number): boolean {
-    const deadline = performance.now() + timeoutMilliseconds;
-    for (;;) {
-      const left = deadline - performance.now();
-      if (left <= 0 || this.#poll.wait(Math.ceil(left)) === 0) return false;
+  /**
+   * Throws away what the device sends until it has been quiet for so long. True: it closed the
+   * connection.
+   */
+  drain(quietMilliseconds: number): boolean {
+    while (this.#poll.wait(quietMilliseconds) > 0) {
       try {
         const { length, fds } = receiveMessage(this.fd, this.#buffer, FDS_MAX);
         for (const fd of fds) closeFd(fd);
@@ -122,6 +122,7 @@ export class VhostUserClient implements Disposable {
         return true;
       }
     }
+    return false;
   }
 
   getFeatures(): FeatureBits {

@@ -1,0 +1,93 @@
+/**
+ * A daemon under attack. After every case it must be as it was: alive, with the same number of file
+ * descriptors, idle, and serving a well-behaved client at once.
+ */
+import { DaemonProcess, eventually, sleep } from "../frontend/daemon-process.ts";
+import { makeShare, ROOT_NAME, type ShareFixture } from "../frontend/share-fixture.ts";
+import type { RegionPlan } from "../frontend/synthetic-memory.ts";
+import { SyntheticVmm } from "../frontend/synthetic-vmm.ts";
+
+/** Little memory: connecting is to be cheap. */
+export const SMALL_MEMORY: readonly RegionPlan[] = [{ guestAddress: 0x10_0000, bytes: 4 << 20 }];
+
+/** How long file descriptors of a dead connection may linger. */
+const SETTLE_MILLISECONDS = 3_000;
+/** A daemon that is idle uses next to no CPU in a window of this length … */
+const IDLE_WINDOW_MILLISECONDS = 25;
+/** … less than this share of it. */
+const IDLE_SHARE_MAX = 0.4;
+/** A busy window may be a garbage collection: so many in a row are not. */
+const BUSY_WINDOWS_MAX = 40;
+
+/** The daemon did not survive a case in the state it was in. */
+export class Harmed extends Error {
+  override readonly name = "Harmed";
+}
+
+export class ProvingGround implements Disposable {
+  readonly share: ShareFixture;
+  readonly daemon: DaemonProcess;
+  /** File descriptors when no client is there. */
+  readonly #descriptors: number;
+
+  constructor(...options: string[]) {
+    this.share = makeShare();
+    this.daemon = DaemonProcess.serve(this.share.store, "--root", ROOT_NAME, ...options);
+    this.#serveOne();
+    sleep(200);
+    this.#serveOne();
+    sleep(100);
+    this.#descriptors = this.daemon.descriptorCount;
+  }
+
+  /** A VM manager with everything up. */
+  vmm(plan: Parameters<typeof SyntheticVmm.start>[1] = {}): SyntheticVmm {
+    return SyntheticVmm.start(this.daemon.socketPath, { memory: SMALL_MEMORY, ...plan });
+  }
+
+  /** @throws Harmed */
+  verify(): void {
+    const { daemon } = this;
+    if (!daemon.isAlive) throw new Harmed(`the daemon died: ${tail(daemon.log)}`);
+    const settled = () => daemon.descriptorCount <= this.#descriptors;
+    if (!eventually(settled, SETTLE_MILLISECONDS)) {
+      throw new Harmed(`${daemon.descriptorCount} descriptors instead of ${this.#descriptors}`);
+    }
+    if (!this.#becomesIdle()) throw new Harmed("the daemon keeps a CPU busy");
+    try {
+      this.#serveOne();
+    } catch (error) {
+      throw new Harmed(`a good client is not served: ${error}; ${tail(daemon.log)}`, {
+        cause: error,
+      });
+    }
+  }
+
+  /** One well-behaved client: everything it asks for must be right. */
+  #serveOne(): void {
+    using vmm = this.vmm({ queueSize: 64 });
+    const fuse = vmm.session();
+    const hello = fuse.read(fuse.lookup(1, "hello").nodeid, 0, 4096).toString();
+    if (hello !== "Hello World!") throw new Harmed(`wrong bytes: ${hello}`);
+  }
+
+  #becomesIdle(): boolean {
+    for (let window = 0; window < BUSY_WINDOWS_MAX; window++) {
+      const before = this.daemon.cpuNanoseconds;
+      const begin = performance.now();
+      sleep(IDLE_WINDOW_MILLISECONDS);
+      const elapsed = (performance.now() - begin) * 1e6;
+      if ((this.daemon.cpuNanoseconds - before) / elapsed < IDLE_SHARE_MAX) return true;
+    }
+    return false;
+  }
+
+  [Symbol.dispose](): void {
+    this.daemon[Symbol.dispose]();
+    this.share[Symbol.dispose]();
+  }
+}
+
+function tail(log: string): string {
+  return log.slice(-2000);
+}
