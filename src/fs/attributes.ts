@@ -10,7 +10,7 @@ import { isDirectory, modeOf } from "./inode-kind.ts";
 import type { InodeTable } from "./inode-table.ts";
 
 /** `st_blksize`: what one read had best ask for, the largest request of old kernels. */
-export const PREFERRED_READ_BYTES = 128 * 1024;
+const PREFERRED_READ_BYTES = 128 * 1024;
 
 const BLOCK_BYTES = 512;
 

@@ -6,10 +6,10 @@
 import { assert } from "../base/assert.ts";
 
 /** Bytes all strings together may take by default, rounded up as they are to their blocks. */
-export const MAX_TEXT_BYTES = 256 * 1024 * 1024;
+const MAX_TEXT_BYTES = 256 * 1024 * 1024;
 
 /** Bytes of the longest string: a symlink target has at most 4095. */
-export const MAX_TEXT_LENGTH = 4096;
+const MAX_TEXT_LENGTH = 4096;
 
 const SMALLEST_BLOCK_BITS = 4;
 const LARGEST_BLOCK_BITS = 12;

@@ -127,7 +127,7 @@ export class Kernel {
   }
 }
 
-export function nameOf(text: string): NameBytes {
+function nameOf(text: string): NameBytes {
   const bytes = Buffer.from(`/${text}\0`, "latin1");
   return { bytes, start: 1, end: bytes.length - 1 };
 }
