@@ -29,7 +29,9 @@ export function describeFailure(error: unknown, command: string | undefined): Fa
   }
   if (error instanceof StoreError) {
     const exitCode = storeItself(error) ? EXIT.store : EXIT.failed;
-    return { exitCode, message: error.message, hint: error.remedy };
+    const where = error.path === undefined || error.message.includes(error.path);
+    const message = where ? error.message : `${error.path}: ${error.message}`;
+    return { exitCode, message, hint: error.remedy };
   }
   if (error instanceof CastoreError) {
     return { exitCode: EXIT.failed, message: error.message, hint: undefined };

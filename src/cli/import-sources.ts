@@ -40,7 +40,10 @@ export function importSources(
   for (const { name } of sources) {
     const shown = escapedName(name);
     if (taken.has(shown)) {
-      throw usage(`two paths would both become the root ${shown}`, "import them one by one, with --name");
+      throw usage(
+        `two paths would both become the root ${shown}`,
+        "import them one by one, with --name",
+      );
     }
     taken.add(shown);
   }

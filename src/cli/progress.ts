@@ -27,8 +27,8 @@ export class Progress {
     this.#verb = verb;
   }
 
-  /** Tells how much there will be, once that is known. */
-  expect(total: ProgressState): void {
+  /** Tells how much there will be, when that is known. */
+  expect(total: ProgressState | undefined): void {
     this.#total = total;
   }
 
