@@ -20,10 +20,9 @@ import { Segments } from "./segments.ts";
 export const MAX_INDIRECT_DESCRIPTORS = 1024;
 
 const DESCRIPTOR_BYTES = vringDesc.size;
-const WORDS = DESCRIPTOR_BYTES / 4;
-const LENGTH_WORD = vringDesc.at.len / 4;
-/** Flags in the low half, next in the high half: one aligned read for both. */
-const FLAGS_WORD = vringDesc.at.flags / 4;
+
+/** An address that is in no window. */
+const NOWHERE = -1;
 
 /** High halves of addresses from this one on are above 2^53: no memory is there. */
 const HIGH_LIMIT = 2 ** 21;
@@ -36,21 +35,15 @@ export class Chain {
   /** Why the chain breaks the rules, or undefined. Its halves hold what came before the fault. */
   malformed: string | undefined = undefined;
   readonly #memory: GuestMemory;
-  readonly #table: Uint32Array;
-  readonly #size: number;
+  readonly #table: DataView;
   readonly #indirectOffered: boolean;
-  readonly #straddling = new Uint8Array(DESCRIPTOR_BYTES);
-  readonly #straddlingView = new DataView(this.#straddling.buffer);
-  /** The descriptor that was read last. */
-  #address = 0;
-  #length = 0;
-  #flagsAndNext = 0;
+  /** A copy of an indirect table that lies across windows: made when there is one. */
+  #straddling: DataView | undefined;
 
   /** `table` is the descriptor table, `indirect` whether the feature was negotiated. */
-  constructor(memory: GuestMemory, table: Uint32Array, indirect: boolean, native: NativeCopy) {
+  constructor(memory: GuestMemory, table: DataView, indirect: boolean, native: NativeCopy) {
     this.#memory = memory;
     this.#table = table;
-    this.#size = table.length / WORDS;
     this.#indirectOffered = indirect;
     this.readable = new Segments(memory, native);
     this.writable = new Segments(memory, native);
@@ -60,83 +53,63 @@ export class Chain {
   load(head: number): void {
     this.readable.clear();
     this.writable.clear();
-    this.malformed = this.#walkTable(head);
+    const table = this.#table;
+    this.malformed = this.#walk(table, 0, table.byteLength / DESCRIPTOR_BYTES, head, false);
   }
 
-  /** The chain's length is bounded by the table's: one that is longer has a loop. */
-  #walkTable(head: number): string | undefined {
-    const size = this.#size;
-    let index = head;
-    for (let left = size; left > 0; left--) {
-      this.#readTable(index);
-      const flags = this.#flagsAndNext & 0xffff;
-      if ((flags & VRING_DESC_F_INDIRECT) !== 0) return this.#walkIndirect(flags);
-      const fault = this.#take(flags);
-      if (fault !== undefined) return fault;
-      if ((flags & VRING_DESC_F_NEXT) === 0) return undefined;
-      index = this.#flagsAndNext >>> 16;
-      if (index >= size) return "next descriptor out of range";
+  /**
+   * Walks `count` descriptors at `base` of `table`, from the one at `first` on. A chain that is
+   * longer than its table has a loop. Each word is read once.
+   */
+  #walk(
+    table: DataView,
+    base: number,
+    count: number,
+    first: number,
+    nested: boolean,
+  ): string | undefined {
+    let at = base + first * DESCRIPTOR_BYTES;
+    for (let left = count; left > 0; left--) {
+      const low = table.getUint32(at, true);
+      const high = table.getUint32(at + 4, true);
+      const length = table.getUint32(at + vringDesc.at.len, true);
+      const flagsAndNext = table.getUint32(at + vringDesc.at.flags, true);
+      const address = high < HIGH_LIMIT ? high * TWO_TO_32 + low : NOWHERE;
+      if ((flagsAndNext & VRING_DESC_F_INDIRECT) !== 0) {
+        if (nested) return "indirect table inside another";
+        if ((flagsAndNext & VRING_DESC_F_NEXT) !== 0) return "indirect descriptor with a next one";
+        return this.#walkIndirect(address, length);
+      }
+      // Empty descriptors are let pass: they add nothing.
+      if ((flagsAndNext & VRING_DESC_F_WRITE) !== 0) {
+        if (!this.writable.add(address, length)) return "buffer outside memory";
+      } else {
+        if (this.writable.count > 0) return "readable descriptor after a writable one";
+        if (!this.readable.add(address, length)) return "buffer outside memory";
+      }
+      if ((flagsAndNext & VRING_DESC_F_NEXT) === 0) return undefined;
+      const next = flagsAndNext >>> 16;
+      if (next >= count) return "next descriptor out of range";
+      at = base + next * DESCRIPTOR_BYTES;
     }
     return "descriptor loop";
   }
 
-  #walkIndirect(tableFlags: number): string | undefined {
-    const base = this.#address;
-    const count = this.#length / DESCRIPTOR_BYTES;
+  /** Guests may put the table at any address: unaligned, and across windows. */
+  #walkIndirect(address: number, length: number): string | undefined {
+    const count = length / DESCRIPTOR_BYTES;
     if (!this.#indirectOffered) return "indirect descriptor without the feature";
-    if ((tableFlags & VRING_DESC_F_NEXT) !== 0) return "indirect descriptor with a next one";
     if (!Number.isInteger(count) || count === 0) return "indirect table of an odd length";
     if (count > MAX_INDIRECT_DESCRIPTORS) return "indirect table too long";
-    let index = 0;
-    for (let left = count; left > 0; left--) {
-      if (!this.#readIndirect(base, index)) return "indirect table outside memory";
-      const flags = this.#flagsAndNext & 0xffff;
-      if ((flags & VRING_DESC_F_INDIRECT) !== 0) return "indirect table inside another";
-      const fault = this.#take(flags);
-      if (fault !== undefined) return fault;
-      if ((flags & VRING_DESC_F_NEXT) === 0) return undefined;
-      index = this.#flagsAndNext >>> 16;
-      if (index >= count) return "next indirect descriptor out of range";
+    const memory = this.#memory;
+    const window = memory.find(address);
+    if (window < 0) return "indirect table outside memory";
+    if (address + length <= memory.end(window)) {
+      return this.#walk(memory.views[window]!, address - memory.start(window), count, 0, true);
     }
-    return "indirect descriptor loop";
-  }
-
-  /** Appends the descriptor that was read last to its half. Empty ones are let pass. */
-  #take(flags: number): string | undefined {
-    let half = this.readable;
-    if ((flags & VRING_DESC_F_WRITE) !== 0) half = this.writable;
-    else if (this.writable.count > 0) return "readable descriptor after a writable one";
-    return half.add(this.#address, this.#length) ? undefined : "buffer outside memory";
-  }
-
-  #readTable(index: number): void {
-    const table = this.#table;
-    const word = index * WORDS;
-    this.#setAddress(table[word]!, table[word + 1]!);
-    this.#length = table[word + LENGTH_WORD]!;
-    this.#flagsAndNext = table[word + FLAGS_WORD]!;
-  }
-
-  /** Guests may put the table at any address: unaligned, and across windows. */
-  #readIndirect(base: number, index: number): boolean {
-    const address = base + index * DESCRIPTOR_BYTES;
-    const window = this.#memory.find(address);
-    if (window < 0) return false;
-    let view = this.#memory.views[window]!;
-    let at = address - this.#memory.start(window);
-    if (at + DESCRIPTOR_BYTES > view.byteLength) {
-      if (!this.#memory.copyStraddling(address, DESCRIPTOR_BYTES, this.#straddling)) return false;
-      view = this.#straddlingView;
-      at = 0;
-    }
-    this.#setAddress(view.getUint32(at, true), view.getUint32(at + 4, true));
-    this.#length = view.getUint32(at + vringDesc.at.len, true);
-    this.#flagsAndNext = view.getUint32(at + vringDesc.at.flags, true);
-    return true;
-  }
-
-  /** An address above 2^53 becomes -1, which is in no window. */
-  #setAddress(low: number, high: number): void {
-    this.#address = high < HIGH_LIMIT ? high * TWO_TO_32 + low : -1;
+    this.#straddling ??= new DataView(new ArrayBuffer(MAX_INDIRECT_DESCRIPTORS * DESCRIPTOR_BYTES));
+    const copy = new Uint8Array(this.#straddling.buffer);
+    if (!memory.copyStraddling(address, length, copy)) return "indirect table outside memory";
+    return this.#walk(this.#straddling, 0, count, 0, true);
   }
 }

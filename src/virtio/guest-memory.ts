@@ -30,6 +30,7 @@ export class InvalidMemoryTable extends Error {
 export class GuestMemory {
   /** The windows' bytes, in the order of the table: what `find` gives an index into. */
   readonly bytes: readonly Uint8Array[];
+  readonly words: readonly Uint32Array[];
   readonly views: readonly DataView[];
   readonly #starts: Float64Array;
   readonly #ends: Float64Array;
@@ -44,6 +45,7 @@ export class GuestMemory {
     this.#ends = Float64Array.from(sorted, (w) => w.guestAddress + w.buffer.byteLength);
     this.#hosts = Float64Array.from(sorted, (window) => window.hostAddress);
     this.bytes = sorted.map((window) => new Uint8Array(window.buffer));
+    this.words = sorted.map(({ buffer }) => new Uint32Array(buffer, 0, buffer.byteLength >>> 2));
     this.views = sorted.map((window) => new DataView(window.buffer));
     let end = 0;
     for (const [index, { guestAddress, hostAddress, buffer }] of sorted.entries()) {

@@ -101,8 +101,8 @@ export class SplitQueue {
     this.#used = new Uint16Array(used.buffer, used.offset, usedBytes / 2);
     this.#usedElements = new Uint32Array(used.buffer, used.offset, (usedBytes - 2) / 4);
     this.#taken = new Uint8Array(size);
-    const words = new Uint32Array(table.buffer, table.offset, tableBytes / 4);
-    this.chain = new Chain(memory, words, ring.indirect, native);
+    const descriptors = new DataView(table.buffer, table.offset, tableBytes);
+    this.chain = new Chain(memory, descriptors, ring.indirect, native);
     this.#lastAvail = ring.lastAvail & 0xffff;
     this.#availIdx = this.#lastAvail;
     this.#usedIdx = Atomics.load(this.#used, IDX);
