@@ -226,6 +226,21 @@ describe("looking at a store", () => {
     expect(await words("rm", "--store", store, "sam")).toEqual(["sample"]);
     expect(await words("ls", "--store", "/nonexistent", "")).toBeNull();
   });
+
+  it("bash completes by the script that `completion bash` prints", () => {
+    const directory = temporaryDirectory();
+    const main = "src/cli/main.ts";
+    writeFileSync(
+      join(directory, "castorefs"),
+      `#!/bin/sh\nexec ${process.execPath} --conditions=castorefs-source ${main} "$@"\n`,
+      { mode: 0o755 },
+    );
+    const script = `source <(castorefs completion bash)
+      COMP_WORDS=(castorefs ls --store "$0" sample/b); COMP_CWORD=4; compopt() { :; }
+      _castorefs; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const env = { PATH: `${directory}:${process.env["PATH"]}` };
+    expect(execFileSync("bash", ["-c", script, store], { env }).toString()).toBe("sample/bin/\n");
+  });
 });
 
 describe("castorefs export", () => {
