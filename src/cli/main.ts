@@ -1,4 +1,5 @@
 /** The command line: argv and the environment come in here and go no further down. */
+import { writeSync } from "node:fs";
 import { ArgumentBytes } from "./argument-bytes.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit-codes.ts";
@@ -17,7 +18,9 @@ const context: Context = {
 
 // A reader that goes away (`castorefs tree … | head`) is no failure to talk about.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === "EPIPE" ? EXIT.brokenPipe : EXIT.failed);
+  if (error.code === "EPIPE") process.exit(EXIT.brokenPipe);
+  writeSync(2, `castorefs: the output cannot be written: ${error.message}\n`);
+  process.exit(EXIT.failed);
 });
 process.stderr.on("error", () => {});
 

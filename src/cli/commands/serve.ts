@@ -21,7 +21,8 @@ import { parseDigest } from "../target.ts";
 
 const SPIN_MICROSECONDS_DEFAULT = 50;
 const INODES_MIN = 1000;
-const INODES_MAX = 100_000_000;
+/** What the inode table holds (fs/inode-table.ts). */
+export const INODES_MAX = 1 << 22;
 
 /** Bytes of `sun_path` without the NUL (unix(7)). */
 const SOCKET_PATH_BYTES_MAX = 107;
