@@ -16,7 +16,6 @@ import {
   MIB,
   message,
   NEED_REPLY,
-  OPTIONS,
   oneRegion,
   openFds,
   ring,
