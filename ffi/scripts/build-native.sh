@@ -74,6 +74,7 @@ build_shim() {
 # The Debian mirror that this machine uses already, else Debian's own.
 mirror() {
   {
+    # shellcheck disable=SC2016 # apt fills in $(REPO_URI)
     apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null || true
     echo "$default_mirror"
   } | sed 's,/*$,,' | grep -m1 -E '/debian$'
