@@ -24,6 +24,7 @@ import {
   fuseReadIn,
   fuseReleaseIn,
   fuseStatfsOut,
+  fuseStatx,
   fuseStatxIn,
   fuseStatxOut,
 } from "../../src/abi/fuse.ts";
@@ -31,17 +32,23 @@ import * as op from "../../src/abi/fuse-constants.ts";
 import type { PartialValues, Values } from "../../src/abi/struct.ts";
 import type { ChainReply } from "./chain-port.ts";
 import {
+  type Attributes,
   type DirectoryEntry,
   type DirectoryPlusEntry,
   decode,
+  decodeAttributes,
   decodeDirents,
   decodeDirentsPlus,
+  decodeEntry,
   decodeReply,
+  decodeWithIno,
+  type Entry,
   encode,
   encodeRequest,
   type FuseReply,
   nameBytes,
   uniqueOf,
+  type WithIno,
 } from "./fuse-request.ts";
 import { viewOf } from "./vhost-user-client.ts";
 
@@ -91,9 +98,6 @@ export function errnoOf(act: () => unknown): number {
   }
 }
 
-type Entry = Values<(typeof fuseEntryOut)["fields"]>;
-type Attributes = Values<(typeof fuseAttrOut)["fields"]>["attr"];
-
 export class FuseClient {
   readonly transport: Transport;
   #sequence = 0;
@@ -137,7 +141,7 @@ export class FuseClient {
 
   lookup(parent: number, name: string | Uint8Array): Entry {
     const body = this.call(op.FUSE_LOOKUP, parent, [nameBytes(name)], fuseEntryOut.size);
-    return decode(fuseEntryOut, body);
+    return decodeEntry(body);
   }
 
   /** Looks up a path from the root, component by component. */
@@ -169,12 +173,15 @@ export class FuseClient {
       [new Uint8Array(fuseGetattrIn.size)],
       fuseAttrOut.size,
     );
-    return decode(fuseAttrOut, body).attr;
+    return decodeAttributes(body.subarray(fuseAttrOut.at.attr));
   }
 
-  statx(nodeid: number, mask = 0x7ff): Values<(typeof fuseStatxOut)["fields"]>["stat"] {
+  statx(nodeid: number, mask = 0x7ff): WithIno<Values<(typeof fuseStatx)["fields"]>> {
     const args = encode(fuseStatxIn, { sx_mask: mask });
-    return decode(fuseStatxOut, this.call(op.FUSE_STATX, nodeid, [args], fuseStatxOut.size)).stat;
+    const body = this.call(op.FUSE_STATX, nodeid, [args], fuseStatxOut.size);
+    const stat = body.subarray(fuseStatxOut.at.stat);
+    const { values, ino } = decodeWithIno(fuseStatx, stat, fuseStatx.at.ino);
+    return { ...values, ino };
   }
 
   access(nodeid: number, mask: number): void {

@@ -3,6 +3,7 @@
  * wants to say wrongly can be said here: every header field may be overridden.
  */
 import {
+  fuseAttr,
   fuseDirent,
   fuseDirentplus,
   fuseEntryOut,
@@ -51,6 +52,38 @@ export function decode<F extends Struct["fields"]>(
   return type.read(viewOf(bytes), at);
 }
 
+/** As a struct with attributes says them, with the inode number, which may be any 64 bits. */
+export type WithIno<T> = Omit<T, "ino"> & { readonly ino: bigint };
+
+/** Takes a struct apart whose inode number lies at `inoAt`: it need not fit a number. */
+export function decodeWithIno<F extends Struct["fields"]>(
+  type: Struct<F>,
+  bytes: Uint8Array,
+  inoAt: number,
+): { values: Values<F>; ino: bigint } {
+  const copy = bytes.slice(0, type.size);
+  const ino = viewOf(copy).getBigUint64(inoAt, true);
+  copy.fill(0, inoAt, inoAt + 8);
+  return { values: decode(type, copy), ino };
+}
+
+type AttributeValues = Values<(typeof fuseAttr)["fields"]>;
+type EntryValues = Values<(typeof fuseEntryOut)["fields"]>;
+
+export type Attributes = WithIno<AttributeValues>;
+export type Entry = Omit<EntryValues, "attr"> & { readonly attr: Attributes };
+
+export function decodeEntry(bytes: Uint8Array): Entry {
+  const inoAt = fuseEntryOut.at.attr + fuseAttr.at.ino;
+  const { values, ino } = decodeWithIno(fuseEntryOut, bytes, inoAt);
+  return { ...values, attr: { ...values.attr, ino } };
+}
+
+export function decodeAttributes(bytes: Uint8Array): Attributes {
+  const { values, ino } = decodeWithIno(fuseAttr, bytes, fuseAttr.at.ino);
+  return { ...values, ino };
+}
+
 /** Eight bytes of a request's number. */
 export function uniqueOf(sequence: number): Uint8Array {
   const bytes = new Uint8Array(8);
@@ -97,14 +130,14 @@ export function decodeReply(room: Uint8Array, usedLength: number, request: Uint8
 
 export interface DirectoryEntry {
   readonly name: Buffer;
-  readonly ino: number;
+  readonly ino: bigint;
   readonly type: number;
   /** Opaque: some daemons hand out the host's own, beyond 2^53. */
   readonly next: bigint;
 }
 
 export interface DirectoryPlusEntry extends DirectoryEntry {
-  readonly entry: Values<(typeof fuseEntryOut)["fields"]>;
+  readonly entry: Entry;
 }
 
 /** The entries of a READDIR reply. */
@@ -122,7 +155,7 @@ export function decodeDirents(body: Uint8Array): DirectoryEntry[] {
 export function decodeDirentsPlus(body: Uint8Array): DirectoryPlusEntry[] {
   const entries: DirectoryPlusEntry[] = [];
   for (let at = 0; at < body.length; ) {
-    const entry = decode(fuseEntryOut, body, at);
+    const entry = decodeEntry(body.subarray(at));
     const dirent = direntAt(body, at + fuseDirentplus.at.dirent);
     entries.push({ ...dirent, entry });
     at += pad8(fuseDirentplus.size + dirent.name.length);
@@ -137,7 +170,7 @@ function direntAt(body: Uint8Array, at: number): DirectoryEntry {
   if (name + length > body.length) throw new BadReply("a directory entry leaves the reply");
   return {
     name: Buffer.from(body.subarray(name, name + length)),
-    ino: Number(view.getBigUint64(at + fuseDirent.at.ino, true)),
+    ino: view.getBigUint64(at + fuseDirent.at.ino, true),
     type: view.getUint32(at + fuseDirent.at.type, true),
     next: view.getBigUint64(at + fuseDirent.at.off, true),
   };

@@ -63,7 +63,7 @@ describe("negotiation", () => {
   });
 
   it("tells the number of queues: the high-priority one and the request queues", () => {
-    using vmm = SyntheticVmm.negotiate(daemon.socketPath);
+    using vmm = SyntheticVmm.negotiate(daemon.socketPath, { memorySlots: true });
     expect(vmm.client.getQueueCount()).toBe(3);
     expect(vmm.client.getMemorySlots()).toBeGreaterThanOrEqual(8);
   });

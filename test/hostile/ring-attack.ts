@@ -52,8 +52,10 @@ export class RingAttack {
     this.memory.write(this.request, getattr);
     this.reply = this.memory.allocate(65_536, 4096);
     for (const other of vmm.queues) {
-      const { usedRing, size } = other.ring;
+      const { usedRing, availRing, size } = other.ring;
       this.#mayChange.push({ start: usedRing, end: usedRing + 6 + 8 * size });
+      // The driver's own: it goes on writing there while the attack is watched.
+      this.#mayChange.push({ start: availRing, end: availRing + 6 + 2 * size });
     }
   }
 
