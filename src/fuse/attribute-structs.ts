@@ -1,8 +1,16 @@
-/** Attributes as they stand in replies. Every byte of each struct is written, padding too. */
-import { fuseAttr, fuseAttrOut, fuseEntryOut, fuseStatx, fuseStatxOut } from "../abi/fuse.ts";
+/** Attributes and statistics as they stand in replies. Every byte of each struct is written, padding too. */
+import {
+  fuseAttr,
+  fuseAttrOut,
+  fuseEntryOut,
+  fuseKstatfs,
+  fuseStatfsOut,
+  fuseStatx,
+  fuseStatxOut,
+} from "../abi/fuse.ts";
 import { STATX_BASIC_STATS } from "../abi/fuse-constants.ts";
 import { putU64 } from "../abi/struct.ts";
-import type { Attributes, Entry } from "./file-system.ts";
+import type { Attributes, Entry, FileSystemStatistics } from "./file-system.ts";
 
 const ATTR = fuseAttr.at;
 const ENTRY = fuseEntryOut.at;
@@ -62,4 +70,15 @@ export function putStatxOut(view: DataView, at: number, attributes: Attributes):
   view.setUint32(stat + STATX.ino + 4, attributes.inoHigh, true);
   putU64(view, stat + STATX.size, attributes.size);
   putU64(view, stat + STATX.blocks, attributes.blocks);
+}
+
+/** Writes `struct fuse_statfs_out`. Nothing is free: the share cannot be written to. */
+export function putStatfs(view: DataView, at: number, statistics: FileSystemStatistics): void {
+  for (let offset = 0; offset < fuseStatfsOut.size; offset += 4) view.setUint32(at + offset, 0);
+  const st = at + fuseStatfsOut.at.st;
+  putU64(view, st + fuseKstatfs.at.blocks, statistics.blocks);
+  putU64(view, st + fuseKstatfs.at.files, statistics.files);
+  view.setUint32(st + fuseKstatfs.at.bsize, statistics.bsize, true);
+  view.setUint32(st + fuseKstatfs.at.namelen, statistics.nameLength, true);
+  view.setUint32(st + fuseKstatfs.at.frsize, statistics.bsize, true);
 }

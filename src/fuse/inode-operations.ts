@@ -6,14 +6,13 @@ import {
   fuseEntryOut,
   fuseForgetIn,
   fuseForgetOne,
-  fuseKstatfs,
   fuseStatfsOut,
   fuseStatxOut,
 } from "../abi/fuse.ts";
 import { u64At } from "../abi/struct.ts";
 import type { NodeId } from "../base/brands.ts";
 import { EINVAL, ENOENT } from "../base/errno.ts";
-import { putAbsence, putAttrOut, putEntry, putStatxOut } from "./attribute-structs.ts";
+import { putAbsence, putAttrOut, putEntry, putStatfs, putStatxOut } from "./attribute-structs.ts";
 import type { Attributes } from "./file-system.ts";
 import type { Exchange } from "./operation.ts";
 import { PAYLOAD } from "./reply-writer.ts";
@@ -97,18 +96,9 @@ export function readlink({ fs, request, reply }: Exchange): number {
   return status < 0 ? status : reply.appended;
 }
 
-/** Nothing is free: the share cannot be written to. */
 export function statfs({ fs, request, reply, statistics }: Exchange): number {
   const status = fs.statfs(request.nodeid, statistics);
   if (status !== 0) return status;
-  const { blocks, files, bsize, nameLength } = statistics;
-  const at = PAYLOAD + fuseStatfsOut.at.st;
-  fuseKstatfs.write(reply.scratch, at, {
-    blocks,
-    files,
-    bsize,
-    namelen: nameLength,
-    frsize: bsize,
-  });
+  putStatfs(reply.scratch, PAYLOAD, statistics);
   return fuseStatfsOut.size;
 }

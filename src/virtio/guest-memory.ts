@@ -35,7 +35,10 @@ export class GuestMemory {
   readonly #starts: Float64Array;
   readonly #ends: Float64Array;
   readonly #hosts: Float64Array;
-  #last = 0;
+  /** The window that `find` found last: where it begins for the guest, and where it ends. */
+  foundStart = 0;
+  foundEnd = 0;
+  #found = 0;
 
   /** Throws InvalidMemoryTable for windows that overlap, are empty, or lie beyond 2^53. */
   constructor(windows: readonly MemoryWindow[]) {
@@ -64,10 +67,9 @@ export class GuestMemory {
     }
   }
 
-  /** The window that holds guest address `address`, or -1. */
+  /** The window that holds guest address `address`, or -1. Mostly it is the same as last time. */
   find(address: number): number {
-    const last = this.#last;
-    if (address >= this.#starts[last]! && address < this.#ends[last]!) return last;
+    if (address >= this.foundStart && address < this.foundEnd) return this.#found;
     return this.#search(address);
   }
 
@@ -115,7 +117,9 @@ export class GuestMemory {
       if (address < this.#starts[middle]!) high = middle - 1;
       else if (address >= this.#ends[middle]!) low = middle + 1;
       else {
-        this.#last = middle;
+        this.#found = middle;
+        this.foundStart = this.#starts[middle]!;
+        this.foundEnd = this.#ends[middle]!;
         return middle;
       }
     }

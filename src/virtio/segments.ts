@@ -51,23 +51,30 @@ export class Segments implements Readable, Writable {
 
   /**
    * Appends guest memory, cut where windows end. False when some of it is no memory, or there are
-   * too many pieces: what was memory up to there has been appended.
+   * too many pieces: what was memory up to there may have been appended.
    */
   add(address: number, length: number): boolean {
     const memory = this.#memory;
+    const window = memory.find(address);
+    const index = this.count;
+    if (window < 0 || index === MAX_SEGMENTS || length === 0) return length === 0;
+    if (address + length > memory.foundEnd) return this.#addAcross(address, length);
+    this.#windows[index] = window;
+    this.#offsets[index] = address - memory.foundStart;
+    this.#lengths[index] = length;
+    this.count = index + 1;
+    this.length += length;
+    return true;
+  }
+
+  /** A descriptor that goes on in the next window, or beyond all memory. */
+  #addAcross(address: number, length: number): boolean {
     let at = address;
     let left = length;
     while (left > 0) {
-      const window = memory.find(at);
-      const index = this.count;
-      if (window < 0 || index === MAX_SEGMENTS) return false;
-      const room = memory.end(window) - at;
-      const piece = left < room ? left : room;
-      this.#windows[index] = window;
-      this.#offsets[index] = at - memory.start(window);
-      this.#lengths[index] = piece;
-      this.count = index + 1;
-      this.length += piece;
+      if (this.#memory.find(at) < 0) return false;
+      const piece = Math.min(left, this.#memory.foundEnd - at);
+      if (!this.add(at, piece)) return false;
       at += piece;
       left -= piece;
     }
