@@ -1,9 +1,10 @@
 /** Completion of what only the store knows: names of roots, and paths below them. */
 import type { DirectoryEntry } from "../castore/directory.ts";
+import { requireDirectory } from "../store/tree-walk.ts";
 import type { Candidate } from "./completion-words.ts";
 import { utf8OrUndefined } from "./name-text.ts";
 import { withStore } from "./open-store.ts";
-import { directoryOf, resolve } from "./resolve.ts";
+import { resolve } from "./resolve.ts";
 import { parseTarget } from "./target.ts";
 
 /** Candidates a shell can still show. */
@@ -21,7 +22,7 @@ export async function targetCandidates(store: string, typed: string): Promise<Ca
     if (parent === "") return slashed(candidates(await opened.roots.list(), "", typed));
     const node = await resolve(opened, parseTarget(Buffer.from(parent)));
     if (node.kind !== "directory") return [];
-    const { entries } = await directoryOf(opened, node.digest);
+    const { entries } = await requireDirectory(opened.directories, node.digest);
     return slashed(candidates(entries, parent, typed));
   });
 }

@@ -9,6 +9,7 @@ const MILLISECONDS_BETWEEN_DRAWINGS = 100;
 const BAR_COLUMNS = 24;
 
 export interface ProgressState {
+  /** Files, or whatever is counted. */
   readonly files: number;
   readonly bytes: number;
 }
@@ -16,15 +17,17 @@ export interface ProgressState {
 export class Progress {
   readonly #output: Output;
   readonly #verb: string;
+  readonly #noun: string;
   readonly #startedAt = performance.now();
   #total: ProgressState | undefined;
   #drawnAt = Number.NEGATIVE_INFINITY;
   #drawn = false;
 
-  /** `verb` begins the line: "importing". */
-  constructor(output: Output, verb: string) {
+  /** `verb` begins the line ("importing"), `noun` is what is counted. */
+  constructor(output: Output, verb: string, noun = "file") {
     this.#output = output;
     this.#verb = verb;
+    this.#noun = noun;
   }
 
   /** Tells how much there will be, when that is known. */
@@ -53,15 +56,21 @@ export class Progress {
   }
 
   #text(state: ProgressState, elapsed: number): string {
-    const done = `${countFigure(state.files, "file")}, ${bytesFigure(state.bytes)}`;
+    const done = `${countFigure(state.files, this.#noun)}, ${bytesFigure(state.bytes)}`;
     const speed = speedFigure(state.bytes, elapsed);
     const total = this.#total;
     if (total === undefined) return `${this.#verb} ${done}, ${speed}`;
-    // A file counts as 4 KiB at least: a million tiny files are work, too.
-    const weight = ({ files, bytes }: ProgressState) => files * 4096 + bytes;
-    const share = Math.min(1, weight(state) / Math.max(1, weight(total)));
+    const share = Math.min(1, shareDone(state, total));
     const filled = Math.round(share * BAR_COLUMNS);
     const bar = "#".repeat(filled).padEnd(BAR_COLUMNS, "-");
     return `${this.#verb} [${bar}] ${String(Math.floor(share * 100)).padStart(3)}% ${done}, ${speed}`;
   }
+}
+
+/** A file counts as 4 KiB at least: a million tiny files are work, too. */
+function shareDone(state: ProgressState, total: ProgressState): number {
+  const fileBytes = total.bytes === 0 ? 1 : 4096;
+  const weight = ({ files, bytes }: ProgressState) =>
+    files * fileBytes + (total.bytes === 0 ? 0 : bytes);
+  return weight(state) / Math.max(1, weight(total));
 }

@@ -1,9 +1,8 @@
 /** From a target to the node it names. */
 import type { Digest } from "../castore/digest.ts";
-import type { Directory } from "../castore/directory.ts";
 import { directoryNode, fileNode, type Node } from "../castore/node.ts";
-import { MissingObject } from "../store/errors.ts";
 import type { Store } from "../store/services.ts";
+import { requireDirectory } from "../store/tree-walk.ts";
 import { CommandError } from "./command-error.ts";
 import { EXIT } from "./exit-codes.ts";
 import { escapedName } from "./name-text.ts";
@@ -29,19 +28,12 @@ export async function resolve(store: Store, target: Target): Promise<Node> {
   }
   for (const name of target.path) {
     if (node.kind !== "directory") throw absent(`${walked} is a ${node.kind}, not a directory`);
-    const child = (await directoryOf(store, node.digest)).get(name);
+    const child = (await requireDirectory(store.directories, node.digest)).get(name);
     walked += `/${escapedName(name)}`;
     if (child === undefined) throw absent(`${walked}: no such entry`);
     node = child;
   }
   return node;
-}
-
-/** The directory with this digest, which something names. @throws MissingObject, CorruptObject */
-export async function directoryOf(store: Store, digest: Digest): Promise<Directory> {
-  const directory = await store.directories.get(digest);
-  if (directory === undefined) throw new MissingObject("directory", digest);
-  return directory;
 }
 
 /** A digest does not say what it names. */

@@ -65,6 +65,7 @@ function pathNames(bytes: Uint8Array): Name[] {
       if (!(error instanceof InvalidNode)) throw error;
       const path = Buffer.from(bytes).toString("utf8");
       throw new CommandError(EXIT.usage, `bad path ${JSON.stringify(path)}: ${error.fault}`, {
+        hint: "a path goes down from a root: ROOT/directory/file",
         cause: error,
       });
     }

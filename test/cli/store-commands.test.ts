@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -329,9 +329,30 @@ describe("castorefs serve", () => {
 });
 
 describe("output", () => {
-  it("a reader that goes away is no error message", () => {
-    const script = `"$0" --conditions=castorefs-source src/cli/main.ts tree --store "$1" sample 2>&1 >/dev/full | cat; "$0" --conditions=castorefs-source src/cli/main.ts cat --store "$1" sample/sizes/300000 | head -c 1`;
-    const out = execFileSync("bash", ["-c", script, process.execPath, store]);
-    expect(out.length).toBe(1);
+  const shell = (script: string) =>
+    spawnSync(
+      "bash",
+      [
+        "-c",
+        `castorefs() { "$0" --conditions=castorefs-source src/cli/main.ts "$@"; }\n${script}`,
+        process.execPath,
+        store,
+      ],
+      { encoding: "utf8" },
+    );
+
+  it("a reader that goes away ends a command with 141, quietly", () => {
+    const ran = shell(
+      'castorefs cat --store "$1" sample/sizes/300000 | head -c 1; exit $PIPESTATUS',
+    );
+    expect(ran.stderr).toBe("");
+    expect(ran.stdout).toHaveLength(1);
+    expect(ran.status).toBe(141);
+  });
+
+  it("output that cannot be written is a failure", () => {
+    const ran = shell('castorefs tree --store "$1" sample > /dev/full');
+    expect(ran.stderr).toMatch(/^castorefs: the output cannot be written: .*no space left.*\n$/);
+    expect(ran.status).toBe(1);
   });
 });

@@ -1,11 +1,12 @@
 import type { Command } from "commander";
 import type { DirectoryEntry } from "../../castore/directory.ts";
+import { requireDirectory } from "../../store/tree-walk.ts";
 import type { Context } from "../context.ts";
 import { examples, TARGET_HELP } from "../help-text.ts";
 import { jsonName } from "../name-text.ts";
 import { nameParts, nodeColumns, nodeJson, nodeStyle } from "../node-text.ts";
 import { withStore } from "../open-store.ts";
-import { directoryOf, resolve } from "../resolve.ts";
+import { resolve } from "../resolve.ts";
 import { requiredStore, storeOption } from "../store-option.ts";
 import { parseTarget } from "../target.ts";
 
@@ -47,7 +48,7 @@ async function ls(text: string | undefined, options: LsOptions, context: Context
       const name = target.path.at(-1) ?? args.of(text ?? "");
       entries =
         node.kind === "directory"
-          ? (await directoryOf(store, node.digest)).entries
+          ? (await requireDirectory(store.directories, node.digest)).entries
           : [{ name: name as DirectoryEntry["name"], node }];
     }
     if (options.json) {

@@ -1,13 +1,14 @@
 import type { Command } from "commander";
 import type { Node } from "../../castore/node.ts";
 import type { Store } from "../../store/services.ts";
+import { requireDirectory } from "../../store/tree-walk.ts";
 import type { Context } from "../context.ts";
 import { bytesFigure, countFigure } from "../figures.ts";
 import { examples, TARGET_HELP } from "../help-text.ts";
 import { modeText, nodeJson } from "../node-text.ts";
 import { withStore } from "../open-store.ts";
 import type { Output } from "../output.ts";
-import { directoryOf, resolve } from "../resolve.ts";
+import { resolve } from "../resolve.ts";
 import { requiredStore, storeOption } from "../store-option.ts";
 import { parseTarget } from "../target.ts";
 
@@ -48,7 +49,7 @@ async function stat(text: string, options: StatOptions, { out, args }: Context):
 /** What the node itself does not say. */
 async function details(store: Store, node: Node): Promise<{ children?: number; chunks?: number }> {
   if (node.kind === "directory") {
-    return { children: (await directoryOf(store, node.digest)).entries.length };
+    return { children: (await requireDirectory(store.directories, node.digest)).entries.length };
   }
   if (node.kind === "symlink") return {};
   const chunks = (await store.blobs.stat(node.digest))?.chunks.length;

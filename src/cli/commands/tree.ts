@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import type { Node } from "../../castore/node.ts";
 import type { Store } from "../../store/services.ts";
+import { requireDirectory } from "../../store/tree-walk.ts";
 import type { Context } from "../context.ts";
 import { bytesFigure, countFigure } from "../figures.ts";
 import { examples, TARGET_HELP } from "../help-text.ts";
@@ -9,7 +10,7 @@ import { nameParts, nodeJson } from "../node-text.ts";
 import { withStore } from "../open-store.ts";
 import { wholeNumber } from "../option-values.ts";
 import type { Output } from "../output.ts";
-import { directoryOf, resolve } from "../resolve.ts";
+import { resolve } from "../resolve.ts";
 import { requiredStore, storeOption } from "../store-option.ts";
 import { parseTarget } from "../target.ts";
 
@@ -76,7 +77,7 @@ async function branches(
   depth: number,
   totals: Totals,
 ): Promise<void> {
-  const { entries } = await directoryOf(store, parent.digest);
+  const { entries } = await requireDirectory(store.directories, parent.digest);
   for (const [index, { name, node }] of entries.entries()) {
     const last = index === entries.length - 1;
     await out.line(indent, last ? "└── " : "├── ", ...nameParts(out, name, node));
@@ -104,7 +105,7 @@ async function jsonLines(
   const exact = nameBase64 === undefined ? {} : { pathBase64: nameBase64 };
   await out.line(JSON.stringify({ path: name, ...exact, ...nodeJson(node) }));
   if (node.kind !== "directory" || path.length >= depth) return;
-  for (const entry of (await directoryOf(store, node.digest)).entries) {
+  for (const entry of (await requireDirectory(store.directories, node.digest)).entries) {
     await jsonLines(out, store, entry.node, [...path, entry.name], depth);
   }
 }
