@@ -33,6 +33,7 @@ import type { PartialValues, Values } from "../../src/abi/struct.ts";
 import type { ChainReply } from "./chain-port.ts";
 import {
   type Attributes,
+  BadReply,
   type DirectoryEntry,
   type DirectoryPlusEntry,
   decode,
@@ -109,8 +110,12 @@ export class FuseClient {
   /** Any request at all: its reply, taken apart and checked. */
   request(opcode: number, nodeid: number, parts: readonly Uint8Array[], room: number): FuseReply {
     const request = encodeRequest(opcode, nodeid, parts, { unique: uniqueOf(++this.#sequence) });
-    const { room: bytes, usedLength } = this.transport(request, fuseOutHeader.size + room);
-    return decodeReply(bytes, usedLength, request);
+    const reply = this.transport(request, fuseOutHeader.size + room);
+    const decoded = decodeReply(reply.room, reply.usedLength, request);
+    // An error may have been found in the middle of building a reply in place.
+    if (decoded.error === 0 && reply.scribbled)
+      throw new BadReply("bytes behind the reply changed");
+    return decoded;
   }
 
   /** As `request`, but an errno is thrown. @throws FuseError. */

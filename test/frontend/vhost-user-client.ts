@@ -22,6 +22,8 @@ import {
 
 /** How long a device may take to answer a message. */
 const ANSWER_MILLISECONDS = 5_000;
+/** How long a daemon may take from making its socket to listening on it. */
+const CONNECT_MILLISECONDS = 500;
 /** The largest payload a device may send us. */
 const PAYLOAD_MAX = 4096;
 const FDS_MAX = 8;
@@ -58,8 +60,16 @@ export class VhostUserClient implements Disposable {
     this.#poll.set(0, fd);
   }
 
+  /** A socket's file is there an instant before anybody listens on it: asks again for a while. */
   static connect(path: string): VhostUserClient {
-    return new VhostUserClient(connectUnix(path));
+    const deadline = performance.now() + CONNECT_MILLISECONDS;
+    for (;;) {
+      try {
+        return new VhostUserClient(connectUnix(path));
+      } catch (error) {
+        if (performance.now() > deadline) throw error;
+      }
+    }
   }
 
   /** Sends bytes as they are, with any file descriptors. False: the device is gone. */

@@ -5,6 +5,7 @@ import * as op from "../../src/abi/fuse-constants.ts";
 import type { ChainReply } from "../frontend/chain-port.ts";
 import { type ChainShape, PLAIN_SHAPE, SHAPES } from "../frontend/chain-shape.ts";
 import { decode, decodeReply, encodeRequest, uniqueOf } from "../frontend/fuse-request.ts";
+import { ONE_REGION } from "../frontend/synthetic-memory.ts";
 import { FIRST_REQUEST_QUEUE, HIGH_PRIORITY_QUEUE } from "../frontend/synthetic-vmm.ts";
 import { ProvingGround } from "./proving-ground.ts";
 import {
@@ -84,7 +85,7 @@ describe("every opcode, with arguments and rooms of every kind", () => {
 
   it.each([FIRST_REQUEST_QUEUE, HIGH_PRIORITY_QUEUE])("on queue %i", (queue) => {
     try {
-      using vmm = ground.vmm({ queueSize: 128 });
+      using vmm = ground.vmm({ queueSize: 128, memory: ONE_REGION });
       const fuse = vmm.fuse();
       for (const opcode of OPCODES) {
         for (const [variant, args] of ARGUMENTS.entries()) {
@@ -92,8 +93,8 @@ describe("every opcode, with arguments and rooms of every kind", () => {
           const nodeid = variant % 2 === 0 ? 1 : fuse.lookup(1, "hello").nodeid;
           for (const room of ROOMS) {
             const request = encodeRequest(opcode, nodeid, [args], { unique: uniqueOf(room) });
-            const reply = vmm.port(queue).transact(request, room);
             const what = `opcode ${opcode}, arguments ${variant}, room ${room}`;
+            const reply = vmm.port(queue).transact(request, room);
             if (NO_REPLY.includes(opcode) || room < fuseOutHeader.size) {
               expect(reply.usedLength, what).toBe(0);
             } else if (reply.usedLength > 0 || !MAY_BE_SILENT.includes(opcode)) {
