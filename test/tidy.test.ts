@@ -31,7 +31,6 @@ const PACKAGE_HOLDERS: Readonly<Record<string, (file: string) => boolean>> = {
   koffi: (file) => file.startsWith("ffi/src/"),
   protobufjs: (file) => file === "src/castore/proto.ts",
   commander: (file) => file.startsWith("src/cli/"),
-  "tar-stream": (file) => file.startsWith("src/store/"),
 };
 
 /** Started by a command line or as a worker: nothing imports them. */
