@@ -27,7 +27,7 @@ export class BlobTable {
       | undefined;
     if (row === undefined) return undefined;
     const [size, chunks, checksum] = row;
-    if (!isChunkList(chunks, size) || !checksumMatches(digest, chunks, checksum)) return "damaged";
+    if (!checksumMatches(digest, chunks, checksum) || !isChunkList(chunks, size)) return "damaged";
     return { size, chunks };
   }
 }

@@ -144,11 +144,18 @@ function absent(directory: string): StoreAbsent {
   });
 }
 
-/** A statement whose rows come as arrays. */
+/**
+ * A statement whose rows come as arrays.
+ * @throws StoreError when the index is too damaged for it.
+ */
 export function prepareRows(database: DatabaseSync, sql: string): StatementSync {
-  const statement = database.prepare(sql);
-  statement.setReturnArrays(true);
-  return statement;
+  try {
+    const statement = database.prepare(sql);
+    statement.setReturnArrays(true);
+    return statement;
+  } catch (error) {
+    throw indexFailure(error, database.location() ?? "");
+  }
 }
 
 /** Finds objects in an open index. */
@@ -176,10 +183,13 @@ export class ObjectTable {
   }
 }
 
-/** True when an object of up to `lengthMax` bytes can lie there. */
+/** True when an object of up to `lengthMax` bytes can lie there: a damaged row may hold anything. */
 export function isPlausible(location: Location, lengthMax: number): boolean {
   const { segment, offset, length } = location;
   return (
+    Number.isInteger(segment) &&
+    Number.isInteger(offset) &&
+    Number.isInteger(length) &&
     segment >= 1 &&
     segment <= SEGMENTS_MAX &&
     offset >= 0 &&
@@ -198,8 +208,11 @@ export function rowChecksum(key: Uint8Array, value: Uint8Array): Uint8Array {
   return blake3(bytes).bytes;
 }
 
-export function checksumMatches(key: Uint8Array, value: Uint8Array, checksum: Uint8Array): boolean {
+export function checksumMatches(key: Uint8Array, value: unknown, checksum: unknown): boolean {
   return (
-    checksum.length === DIGEST_BYTES && Buffer.compare(rowChecksum(key, value), checksum) === 0
+    value instanceof Uint8Array &&
+    checksum instanceof Uint8Array &&
+    checksum.length === DIGEST_BYTES &&
+    Buffer.compare(rowChecksum(key, value), checksum) === 0
   );
 }

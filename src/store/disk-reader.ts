@@ -45,9 +45,14 @@ class DiskReader implements LocalReader {
   constructor(directory: string, options: DiskReaderOptions) {
     this.#path = indexPath(directory);
     this.#database = openIndex(directory, "read");
-    this.#objects = new ObjectTable(this.#database);
-    this.#blobs = new BlobTable(this.#database);
-    this.#roots = new RootTable(this.#database);
+    try {
+      this.#objects = new ObjectTable(this.#database);
+      this.#blobs = new BlobTable(this.#database);
+      this.#roots = new RootTable(this.#database);
+    } catch (error) {
+      this.#database.close();
+      throw error;
+    }
     this.#segments = new MappedSegments(directory, options.mapper, this.#objects, options.logger);
   }
 

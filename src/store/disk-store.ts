@@ -42,11 +42,16 @@ export class DiskStore implements Store {
     this.path = path;
     this.#options = options;
     this.#database = openIndex(path, "read");
-    this.#objects = new DiskObjects(path, this.#database);
     const openWriter = () => this.openWriter();
+    try {
+      this.#objects = new DiskObjects(path, this.#database);
+      this.roots = new DiskRoots(path, this.#database, openWriter);
+    } catch (error) {
+      this.#database.close();
+      throw error;
+    }
     this.blobs = new DiskBlobs(this.#objects, openWriter);
     this.directories = new DiskDirectories(this.#objects, openWriter);
-    this.roots = new DiskRoots(path, this.#database, openWriter);
   }
 
   async openWriter(options: WriterOptions = {}): Promise<StoreWriter> {

@@ -29,7 +29,8 @@ export class RootTable implements RootSource {
   }
 
   list(): Uint8Array[] {
-    return (this.#list.all() as unknown as [Uint8Array][]).map(([name]) => name);
+    const rows = this.#list.all() as unknown as [Uint8Array][];
+    return rows.map(([name]) => name).filter((name) => name instanceof Uint8Array);
   }
 }
 

@@ -6,7 +6,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { createHasher } from "../castore/blake3.ts";
-import { Digest } from "../castore/digest.ts";
+import { DIGEST_BYTES, Digest } from "../castore/digest.ts";
 import { acceptsSize } from "../castore/directory.ts";
 import type { Node } from "../castore/node.ts";
 import { decodeEntry } from "../castore/proto.ts";
@@ -63,13 +63,12 @@ export async function verifyStore(
   options: VerifyOptions = {},
 ): Promise<VerifyReport> {
   const database = openIndex(path, "read");
-  const objects = new DiskObjects(path, database);
   try {
+    using objects = new DiskObjects(path, database);
     return await new Verification(database, objects, options).run();
   } catch (error) {
     throw indexFailure(error, indexPath(path));
   } finally {
-    objects[Symbol.dispose]();
     database.close();
   }
 }
@@ -109,20 +108,21 @@ class Verification {
     );
     for (const row of objects.iterate()) {
       const [kind, digest, length] = row as unknown as [number, Uint8Array, number];
-      this.#object(kind, digest, length);
+      if (isDigest(digest)) this.#object(kind, Digest.from(digest), length);
+      else this.#fault("chunk", "?", "the index has an object without a digest");
       if (performance.now() >= this.#turnEnds) await this.#pause();
     }
     for (const row of prepareRows(this.#database, "SELECT digest FROM blobs").iterate()) {
       const [digest] = row as unknown as [Uint8Array];
-      await this.#blob(digest);
+      if (isDigest(digest)) await this.#blob(Digest.from(digest));
+      else this.#fault("blob", "?", "the index has a blob without a digest");
     }
     this.#roots();
     this.#options.onProgress?.(this.#progress);
     return { ...this.#progress, listed: this.#listed };
   }
 
-  #object(kind: number, bytes: Uint8Array, length: number): void {
-    const digest = Digest.from(bytes);
+  #object(kind: number, digest: Digest, length: number): void {
     if (kind === OBJECT_CHUNK) {
       this.#progress.chunks += 1;
       this.#attempt("chunk", digest, () => {
@@ -146,8 +146,7 @@ class Verification {
     });
   }
 
-  async #blob(bytes: Uint8Array): Promise<void> {
-    const digest = Digest.from(bytes);
+  async #blob(digest: Digest): Promise<void> {
     this.#progress.blobs += 1;
     const chunks = this.#attempt("blob", digest, () => this.#objects.statBlob(digest)?.chunks);
     const hasher = createHasher();
@@ -174,7 +173,9 @@ class Verification {
     for (const name of roots.list()) {
       this.#progress.roots += 1;
       try {
-        const fault = this.#nodeFault(decodeEntry(roots.get(name)!).node);
+        const entry = roots.get(name);
+        if (entry === undefined) continue;
+        const fault = this.#nodeFault(decodeEntry(entry).node);
         if (fault !== undefined) this.#fault("root", textOf(name), fault);
       } catch (error) {
         this.#fault("root", textOf(name), (error as Error).message);
@@ -224,6 +225,10 @@ class Verification {
     this.#options.signal?.throwIfAborted();
     this.#turnEnds = performance.now() + PROGRESS_MILLISECONDS;
   }
+}
+
+function isDigest(value: unknown): value is Uint8Array {
+  return value instanceof Uint8Array && value.length === DIGEST_BYTES;
 }
 
 function textOf(name: Uint8Array): string {
