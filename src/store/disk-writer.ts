@@ -33,9 +33,11 @@ import type { WriterLock } from "./writer-lock.ts";
 export const BATCH_BYTES_MAX = 64 * 1024 * 1024;
 export const BATCH_OBJECTS_MAX = 20_000;
 
+/** Smaller limits, for tests. */
 export interface DiskWriterOptions {
-  /** Smaller segments, for tests. */
   readonly segmentBytesMax?: number;
+  readonly batchBytesMax?: number;
+  readonly batchObjectsMax?: number;
 }
 
 export class DiskWriter implements StoreWriter {
@@ -51,6 +53,8 @@ export class DiskWriter implements StoreWriter {
   readonly #recent = new RecentSizes();
   readonly #chunkBuffer = createChunkBuffer();
   readonly #location: Location = { segment: 0, offset: 0, length: 0 };
+  readonly #batchBytesMax: number;
+  readonly #batchObjectsMax: number;
   #inTransaction = false;
   #savedSegment = 0;
   #batchBytes = 0;
@@ -62,6 +66,8 @@ export class DiskWriter implements StoreWriter {
   constructor(directory: string, lock: WriterLock, options: DiskWriterOptions = {}) {
     this.#path = indexPath(directory);
     this.#lock = lock;
+    this.#batchBytesMax = options.batchBytesMax ?? BATCH_BYTES_MAX;
+    this.#batchObjectsMax = options.batchObjectsMax ?? BATCH_OBJECTS_MAX;
     this.#database = openIndex(directory, "write");
     try {
       this.#database.exec("PRAGMA synchronous = FULL");
@@ -178,9 +184,9 @@ export class DiskWriter implements StoreWriter {
   }
 
   #endOfObject(): void {
-    if (this.#batchBytes >= BATCH_BYTES_MAX || this.#batchObjects >= BATCH_OBJECTS_MAX) {
-      this.#commit();
-    }
+    const full =
+      this.#batchBytes >= this.#batchBytesMax || this.#batchObjects >= this.#batchObjectsMax;
+    if (full) this.#commit();
   }
 
   #begin(): void {
