@@ -5,9 +5,13 @@
  *   node examples/rng.ts /tmp/rng.sock
  *   qemu-system-x86_64 ... \
  *     -object memory-backend-memfd,id=m,size=512M,share=on -numa node,memdev=m \
- *     -chardev socket,id=rng,path=/tmp/rng.sock -device vhost-user-rng-pci,chardev=rng
+ *     -chardev socket,id=rng,path=/tmp/rng.sock \
+ *     -device vhost-user-rng-pci,chardev=rng,indirect_desc=off,event_idx=off
  *
  * Then, in the guest: head -c 16 /dev/hwrng | od -x
+ *
+ * (QEMU's rng device offers the driver indirect descriptors and event indexes whether the back-end
+ * has them or not, hence the two options.)
  */
 import { randomFillSync } from "node:crypto";
 import {

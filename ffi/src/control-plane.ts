@@ -2,14 +2,8 @@
  * What each request of a front-end does. What libvhost-user knows and does right is forwarded to it
  * once it has been checked; the rest is answered here.
  */
-import {
-  type DeviceEvents,
-  type DeviceOptions,
-  offeredFeatures,
-  offeredProtocolFeatures,
-  QUEUE_SIZE_DEFAULT_MAX,
-} from "./device-options.ts";
-import { type FeatureBits, hasFeature, isSame, isSubset, readFeatures } from "./feature-bits.ts";
+import type { DeviceEvents, DeviceOffer } from "./device-options.ts";
+import { type FeatureBits, hasFeature, isSame, missingBits, readFeatures } from "./feature-bits.ts";
 import {
   checkFile,
   checkRoom,
@@ -38,20 +32,14 @@ export class ControlPlane {
   readonly #native: NativeDevice;
   readonly #socket: number;
   readonly #events: DeviceEvents;
-  readonly #config: Uint8Array | undefined;
-  readonly #maxQueueSize: number;
-  readonly #offered: FeatureBits;
-  readonly #offeredProtocol: FeatureBits;
+  readonly #offer: DeviceOffer;
   #protocolFeatures: FeatureBits = { low: 0, high: 0 };
 
-  constructor(native: NativeDevice, socket: number, options: DeviceOptions) {
+  constructor(native: NativeDevice, socket: number, offer: DeviceOffer, events: DeviceEvents) {
     this.#native = native;
     this.#socket = socket;
-    this.#events = options.events ?? {};
-    this.#config = options.config;
-    this.#maxQueueSize = options.maxQueueSize ?? QUEUE_SIZE_DEFAULT_MAX;
-    this.#offered = offeredFeatures(options);
-    this.#offeredProtocol = offeredProtocolFeatures(options);
+    this.#offer = offer;
+    this.#events = events;
   }
 
   get protocolFeatures(): FeatureBits {
@@ -71,10 +59,10 @@ export class ControlPlane {
     message.clearNeedReply();
     switch (message.request) {
       case REQUEST.GET_FEATURES:
-        sendFeatures(this.#socket, message.request, this.#offered);
+        sendFeatures(this.#socket, message.request, this.#offer.features);
         return true;
       case REQUEST.GET_PROTOCOL_FEATURES:
-        sendFeatures(this.#socket, message.request, this.#offeredProtocol);
+        sendFeatures(this.#socket, message.request, this.#offer.protocolFeatures);
         return true;
       case REQUEST.SET_FEATURES:
         this.#setFeatures(readFeatures(payload, 0));
@@ -93,7 +81,7 @@ export class ControlPlane {
         return true;
       case REQUEST.SET_VRING_NUM: {
         const { queue, num } = readState(payload, queues);
-        checkSize(queue, num, this.#maxQueueSize);
+        checkSize(queue, num, this.#offer.maxQueueSize);
         this.#native.forward([]);
         return true;
       }
@@ -145,7 +133,8 @@ export class ControlPlane {
   }
 
   #setFeatures(features: FeatureBits): void {
-    demand(isSubset(features, this.#offered), "features that were not offered");
+    const extra = missingBits(features, this.#offer.features);
+    demand(extra === "", `features that were not offered: ${extra}`);
     demand(hasFeature(features, FEATURE.VERSION_1), "a driver older than virtio 1.0");
     const isRunning = this.#native.queues.some((queue) => queue.started);
     demand(
@@ -164,7 +153,8 @@ export class ControlPlane {
   }
 
   #setProtocolFeatures(features: FeatureBits): void {
-    demand(isSubset(features, this.#offeredProtocol), "protocol features that were not offered");
+    const extra = missingBits(features, this.#offer.protocolFeatures);
+    demand(extra === "", `protocol features that were not offered: ${extra}`);
     this.#native.forward([]);
     this.#protocolFeatures = features;
   }
@@ -262,7 +252,7 @@ export class ControlPlane {
     const offset = payload.getUint32(0, true);
     const length = payload.getUint32(4, true);
     demand(size === CONFIG_HEADER_BYTES + length, "a config request of another length");
-    const config = this.#config;
+    const { config } = this.#offer;
     const isInside = config !== undefined && offset + length <= config.length;
     const reply = new Uint8Array(isInside ? size : 0); // Empty: there is no such place.
     if (isInside) {

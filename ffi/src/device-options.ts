@@ -71,44 +71,44 @@ export interface DeviceOptions {
 const LOG_ALL = 26;
 const RING_PACKED = 34;
 
-/** The feature bits to offer. @throws RangeError for what libvhost-user or this cannot do. */
-export function offeredFeatures(options: DeviceOptions): FeatureBits {
-  for (const bit of options.features) {
-    if (!Number.isInteger(bit) || bit < 0 || bit > 63 || bit === LOG_ALL || bit === RING_PACKED) {
-      throw new RangeError(`feature bit ${bit} cannot be offered`);
-    }
-  }
-  return featureBits([
-    ...options.features,
-    FEATURE.VERSION_1,
-    FEATURE.VHOST_USER_PROTOCOL_FEATURES,
-  ]);
+/** What a device offers to its front-end, checked. */
+export interface DeviceOffer {
+  readonly features: FeatureBits;
+  readonly protocolFeatures: FeatureBits;
+  readonly config: Uint8Array | undefined;
+  readonly maxQueueSize: number;
 }
 
-/** The protocol feature bits to offer. @throws RangeError */
-export function offeredProtocolFeatures(options: DeviceOptions): FeatureBits {
+/** @throws RangeError for what the protocol, libvhost-user or this package cannot do. */
+export function deviceOffer(options: DeviceOptions): DeviceOffer {
+  const { queues, config, maxQueueSize = QUEUE_SIZE_DEFAULT_MAX } = options;
+  check(Number.isInteger(queues) && queues >= 1 && queues <= QUEUES_MAX, `${queues} queues`);
+  for (const bit of options.features) {
+    const isPossible = Number.isInteger(bit) && bit >= 0 && bit < 64;
+    check(isPossible && bit !== LOG_ALL && bit !== RING_PACKED, `feature bit ${bit}`);
+  }
   const known: readonly number[] = Object.values(PROTOCOL_FEATURE);
   for (const bit of options.protocolFeatures) {
-    if (!known.includes(bit)) throw new RangeError(`protocol feature ${bit} cannot be offered`);
+    check(known.includes(bit), `protocol feature ${bit}`);
   }
   const hasConfig = options.protocolFeatures.includes(PROTOCOL_FEATURE.CONFIG);
-  if (hasConfig !== (options.config !== undefined)) {
-    throw new RangeError("CONFIG and a configuration space go together");
-  }
-  return featureBits(options.protocolFeatures);
+  check(
+    hasConfig === (config !== undefined),
+    "CONFIG without a configuration space, or the reverse",
+  );
+  const configBytes = config?.length ?? 0;
+  check(configBytes <= CONFIG_BYTES_MAX, `a configuration space of ${configBytes} bytes`);
+  const isPower = maxQueueSize > 0 && (maxQueueSize & (maxQueueSize - 1)) === 0;
+  check(isPower && maxQueueSize <= SPLIT_RING_ENTRIES_MAX, `rings of ${maxQueueSize} entries`);
+  const always = [FEATURE.VERSION_1, FEATURE.VHOST_USER_PROTOCOL_FEATURES];
+  return {
+    features: featureBits([...options.features, ...always]),
+    protocolFeatures: featureBits(options.protocolFeatures),
+    config,
+    maxQueueSize,
+  };
 }
 
-/** @throws RangeError */
-export function checkLimits(options: DeviceOptions): void {
-  const { queues, config, maxQueueSize = QUEUE_SIZE_DEFAULT_MAX } = options;
-  if (!Number.isInteger(queues) || queues < 1 || queues > QUEUES_MAX) {
-    throw new RangeError(`${queues} queues`);
-  }
-  if (config !== undefined && config.length > CONFIG_BYTES_MAX) {
-    throw new RangeError(`a configuration space of ${config.length} bytes`);
-  }
-  const isPower = maxQueueSize > 0 && (maxQueueSize & (maxQueueSize - 1)) === 0;
-  if (!isPower || maxQueueSize > SPLIT_RING_ENTRIES_MAX) {
-    throw new RangeError(`rings of ${maxQueueSize} entries`);
-  }
+function check(isPossible: boolean, what: string): void {
+  if (!isPossible) throw new RangeError(`a device cannot have ${what}`);
 }

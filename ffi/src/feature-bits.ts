@@ -25,10 +25,12 @@ export function hasFeature(features: FeatureBits, bit: number): boolean {
   return ((bit < 32 ? features.low >>> bit : features.high >>> (bit - 32)) & 1) === 1;
 }
 
-export function isSubset(part: FeatureBits, whole: FeatureBits): boolean {
-  return (part.low & ~whole.low) === 0 && (part.high & ~whole.high) === 0;
-}
-
 export function isSame(a: FeatureBits, b: FeatureBits): boolean {
   return a.low === b.low && a.high === b.high;
+}
+
+/** The bits of `part` that `whole` lacks: "28, 29". */
+export function missingBits(part: FeatureBits, whole: FeatureBits): string {
+  const bits = Array.from({ length: 64 }, (_, bit) => bit);
+  return bits.filter((bit) => hasFeature(part, bit) && !hasFeature(whole, bit)).join(", ");
 }

@@ -4,6 +4,7 @@
  * the same, and what is wanted here must be among it.
  */
 import { readFileSync } from "node:fs";
+import type { LibraryHandle } from "koffi";
 import { NativeLibraryError } from "./errors.ts";
 import { checkVersion, loadNative, nativeFile } from "./native-directory.ts";
 
@@ -57,12 +58,10 @@ const LAYOUT_FIELDS = [
 
 export type Layout = Readonly<Record<(typeof LAYOUT_FIELDS)[number], number>>;
 
-const library = loadNative("libvhost-user.so");
-checkVersion("libvhost-user.so", library.func("nvu_bridge_version", "int", [])(), BRIDGE_VERSION);
+/** Filled by `loadVhostUser`; nothing that needs it exists before. */
+export const layout = {} as Layout;
 
-export const layout: Layout = readLayout();
-
-export const vhostUser: {
+export interface VhostUserLibrary {
   /** The address of a device that owns `fd`; 0 when there is no memory. */
   create(queues: number, fd: number): number;
   destroy(device: number): void;
@@ -70,14 +69,30 @@ export const vhostUser: {
   dispatch(device: number): number;
   /** The address of the table of regions. */
   regions(device: number): number;
-} = {
-  create: library.func("nvu_device_create", "uint64", ["uint32", "int"]),
-  destroy: library.func("nvu_device_destroy", "void", ["uint64"]),
-  dispatch: library.func("nvu_device_dispatch", "int", ["uint64"]),
-  regions: library.func("nvu_device_regions", "uint64", ["uint64"]),
-};
+}
 
-function readLayout(): Layout {
+let loaded: VhostUserLibrary | undefined;
+
+/**
+ * Loads the library when the first device is made: whoever uses sockets and mappings only does not
+ * need it.
+ * @throws NativeLibraryError
+ */
+export function loadVhostUser(): VhostUserLibrary {
+  if (loaded !== undefined) return loaded;
+  const library = loadNative("libvhost-user.so");
+  checkVersion("libvhost-user.so", library.func("nvu_bridge_version", "int", [])(), BRIDGE_VERSION);
+  Object.assign(layout, readLayout(library));
+  loaded = {
+    create: library.func("nvu_device_create", "uint64", ["uint32", "int"]),
+    destroy: library.func("nvu_device_destroy", "void", ["uint64"]),
+    dispatch: library.func("nvu_device_dispatch", "int", ["uint64"]),
+    regions: library.func("nvu_device_regions", "uint64", ["uint64"]),
+  };
+  return loaded;
+}
+
+function readLayout(library: LibraryHandle): Layout {
   const count: number = library.func("nvu_layout_count", "uint32", [])();
   const name = library.func("nvu_layout_name", "str", ["uint32"]);
   const value = library.func("nvu_layout_value", "uint64", ["uint32"]);
@@ -101,5 +116,5 @@ function readLayout(): Layout {
   if (compiled["messagePayload"] !== 12 || compiled["messageSize"] !== 8) {
     throw new NativeLibraryError("VhostUserMsg does not begin with the header of the protocol");
   }
-  return Object.freeze(compiled) as Layout;
+  return compiled as Layout;
 }

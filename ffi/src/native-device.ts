@@ -1,6 +1,6 @@
 /** One `VuDev` of libvhost-user with its queues: what owns the native side of a connection. */
 import { type FeatureBits, readFeatures } from "./feature-bits.ts";
-import { layout, vhostUser } from "./layout.ts";
+import { layout, loadVhostUser, type VhostUserLibrary } from "./layout.ts";
 import { MemoryTable } from "./memory-table.ts";
 import { detach, viewNative } from "./native-memory.ts";
 import { readPointer } from "./native-number.ts";
@@ -12,21 +12,23 @@ export class NativeDevice implements Disposable {
   readonly memory = new MemoryTable();
   /** Header and payload of the message that `forward` hands to the library. */
   readonly message: Uint8Array;
+  readonly #library: VhostUserLibrary;
   readonly #address: number;
   readonly #view: DataView;
   readonly #queueView: DataView;
   readonly #regionView: DataView;
   #disposed = false;
 
-  /** Owns the socket from here on. */
+  /** Owns the socket from here on. @throws NativeLibraryError */
   constructor(queues: number, socket: number) {
-    this.#address = vhostUser.create(queues, socket);
+    this.#library = loadVhostUser();
+    this.#address = this.#library.create(queues, socket);
     if (this.#address === 0) throw new RangeError("no memory for a device");
     this.#view = new DataView(viewNative(this.#address, layout.deviceBytes));
     const queueAddress = readPointer(this.#view, layout.deviceQueues);
     this.#queueView = new DataView(viewNative(queueAddress, queues * layout.queueBytes));
     const regionBytes = layout.memorySlotsMax * layout.regionBytes;
-    this.#regionView = new DataView(viewNative(vhostUser.regions(this.#address), regionBytes));
+    this.#regionView = new DataView(viewNative(this.#library.regions(this.#address), regionBytes));
     this.queues = Array.from({ length: queues }, (_, i) => new QueueRecord(i, this.#queueView));
     this.message = new Uint8Array(
       this.#view.buffer,
@@ -55,7 +57,7 @@ export class NativeDevice implements Disposable {
     }
     this.#view.setInt32(staged + layout.messageFdCount, fds.length, true);
     this.#view.setUint32(layout.deviceIsStaged, 1, true);
-    const handled = vhostUser.dispatch(this.#address) === 1;
+    const handled = this.#library.dispatch(this.#address) === 1;
     demand(handled, `libvhost-user: ${this.#panicText()}`);
   }
 
@@ -80,6 +82,6 @@ export class NativeDevice implements Disposable {
     detach(this.#view.buffer as ArrayBuffer);
     detach(this.#queueView.buffer as ArrayBuffer);
     detach(this.#regionView.buffer as ArrayBuffer);
-    vhostUser.destroy(this.#address);
+    this.#library.destroy(this.#address);
   }
 }

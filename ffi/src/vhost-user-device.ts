@@ -7,7 +7,7 @@
  * blocks, and nothing happens outside `dispatch()`.
  */
 import { ControlPlane } from "./control-plane.ts";
-import { checkLimits, type DeviceLog, type DeviceOptions } from "./device-options.ts";
+import { type DeviceLog, type DeviceOptions, deviceOffer } from "./device-options.ts";
 import { type FeatureBits, hasFeature } from "./feature-bits.ts";
 import { guestMemoryFaulted } from "./guest-faults.ts";
 import type { GuestMemoryTable } from "./memory-table.ts";
@@ -35,14 +35,14 @@ export class VhostUserDevice implements Disposable {
 
   /**
    * Takes over the connected socket `fd`, unless it throws.
-   * @throws RangeError when the options ask for what cannot be.
+   * @throws RangeError when the options ask for what cannot be; NativeLibraryError.
    */
   constructor(fd: number, options: DeviceOptions) {
-    checkLimits(options);
+    const offer = deviceOffer(options);
     this.fd = fd;
     this.#log = options.log ?? (() => {});
     this.#native = new NativeDevice(options.queues, fd);
-    this.#control = new ControlPlane(this.#native, fd, options);
+    this.#control = new ControlPlane(this.#native, fd, offer, options.events ?? {});
     this.#reader = new MessageReader(fd, this.#native.message);
   }
 
