@@ -53,7 +53,7 @@ export class ProvingGround implements Disposable {
     if (!eventually(settled, SETTLE_MILLISECONDS)) {
       throw new Harmed(`${daemon.descriptorCount} descriptors instead of ${this.#descriptors}`);
     }
-    if (!this.#becomesIdle()) throw new Harmed("the daemon keeps a CPU busy");
+    if (!this.isIdle()) throw new Harmed("the daemon keeps a CPU busy");
     try {
       this.#serveOne();
     } catch (error) {
@@ -71,7 +71,8 @@ export class ProvingGround implements Disposable {
     if (hello !== "Hello World!") throw new Harmed(`wrong bytes: ${hello}`);
   }
 
-  #becomesIdle(): boolean {
+  /** False: the daemon goes on using CPU although nobody asks for anything. */
+  isIdle(): boolean {
     for (let window = 0; window < BUSY_WINDOWS_MAX; window++) {
       const before = this.daemon.cpuNanoseconds;
       const begin = performance.now();
