@@ -81,7 +81,7 @@ class TarImport {
       this.#session.special(this.#current, special);
     } else if (header.type === "5" || (header.type === "0" && header.name.at(-1) === SLASH)) {
       this.#noteLosses(header, false);
-      this.#directory(path);
+      this.#directory(path, path.length);
     } else if (header.type === "0" || header.type === "7") {
       this.#noteLosses(header, true);
       this.#place(path, await this.#file(header));
@@ -138,13 +138,13 @@ class TarImport {
   #place(path: readonly Name[], node: Node): void {
     const name = path[path.length - 1];
     if (name === undefined) throw this.#refusal("the root of the archive is not a directory");
-    this.#directory(path.slice(0, -1)).children.set(key(name), node);
+    this.#directory(path, path.length - 1).children.set(key(name), node);
   }
 
-  /** The directory at `path`, made where there is none. */
-  #directory(path: readonly Name[]): OpenDirectory {
+  /** The directory at the first `length` names of `path`, made where there is none. */
+  #directory(path: readonly Name[], length: number): OpenDirectory {
     let directory = this.#root;
-    for (const [depth, name] of path.entries()) {
+    for (const [depth, name] of path.slice(0, length).entries()) {
       let child = directory.children.get(key(name));
       if (!(child instanceof OpenDirectory)) {
         if (child !== undefined && child.kind === "symlink" && depth < path.length - 1) {
