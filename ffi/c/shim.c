@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 /* Raised with every change of this interface; native-library.ts compares it. */
-#define NVU_SHIM_VERSION 1
+#define NVU_SHIM_VERSION 2
 
 #define POINTER(type, address) ((type *)(uintptr_t)(address))
 
@@ -128,6 +128,9 @@ int nvu_set_nonblocking(int fd) {
   if (flags < 0) return -errno;
   return fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
 }
+
+/* 1 for a file in memory (memfd, tmpfs, hugetlbfs), which alone know seals; asks no file system. */
+int nvu_is_shared_memory(int fd) { return fcntl(fd, F_GET_SEALS) >= 0; }
 
 /* 1 for a regular file (memfd and hugetlbfs included), else 0; its size goes to out[0], the size of
  * its pages to out[1]. */

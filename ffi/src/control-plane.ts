@@ -4,8 +4,8 @@
  */
 import type { DeviceEvents, DeviceOffer } from "./device-options.ts";
 import { type FeatureBits, hasFeature, isSame, missingBits, readFeatures } from "./feature-bits.ts";
+import { checkMemoryFile } from "./memory-file.ts";
 import {
-  checkFile,
   checkRoom,
   findRegion,
   type RegionRequest,
@@ -162,7 +162,7 @@ export class ControlPlane {
   #setMemoryTable(regions: readonly RegionRequest[], message: MessageReader): void {
     checkRoom(regions, []);
     for (const [index, region] of regions.entries()) {
-      const pageBytes = checkFile(region, message.fds[index]!);
+      const pageBytes = checkMemoryFile(message.fds[index]!, region.fileOffset + region.size);
       this.#native.memory.announce(region.guestAddress, pageBytes);
     }
     this.#changeMemory(message.takeFds());
@@ -170,7 +170,7 @@ export class ControlPlane {
 
   #addRegion(region: RegionRequest, message: MessageReader): void {
     checkRoom([region], this.#native.memory.regions);
-    const pageBytes = checkFile(region, message.fds[0]!);
+    const pageBytes = checkMemoryFile(message.fds[0]!, region.fileOffset + region.size);
     this.#native.memory.announce(region.guestAddress, pageBytes);
     this.#changeMemory(message.takeFds());
   }

@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import type { LibraryHandle } from "koffi";
 import { NativeLibraryError } from "./errors.ts";
 import { checkVersion, loadNative, nativeFile } from "./native-directory.ts";
+import { TABLE_REGIONS_MAX } from "./protocol.ts";
 
 const BRIDGE_VERSION = 1;
 
@@ -111,6 +112,9 @@ function readLayout(library: LibraryHandle): Layout {
     if (compiled[field] === undefined) {
       throw new NativeLibraryError(`libvhost-user.so does not say ${field}`);
     }
+  }
+  if (compiled["tableRegionsMax"]! < TABLE_REGIONS_MAX) {
+    throw new NativeLibraryError("libvhost-user has no room for the regions of a message");
   }
   // A message is received straight into the structure, so that must begin as the wire format does.
   if (compiled["messagePayload"] !== 12 || compiled["messageSize"] !== 8) {

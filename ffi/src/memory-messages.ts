@@ -12,7 +12,6 @@ import {
   TABLE_REGIONS_MAX,
 } from "./protocol.ts";
 import { demand } from "./refusal.ts";
-import { shim } from "./shim.ts";
 
 /** A region as a message describes it. */
 export interface RegionRequest {
@@ -70,22 +69,6 @@ export function checkRoom(
       demand(before[start] + before.size <= sorted[i]![start], "memory regions overlap");
     }
   }
-}
-
-const facts = new BigUint64Array(2);
-
-/**
- * The region must lie inside its file, which must be a file. Returns the size of its pages.
- * @throws Refusal
- */
-export function checkFile(region: RegionRequest, fd: number): number {
-  demand(shim.fileFacts(fd, facts) === 1, "memory that is not a file");
-  const end = region.fileOffset + region.size;
-  demand(end <= Number(facts[0]), "a memory region beyond the end of its file");
-  const pageBytes = Number(facts[1]);
-  // A mapping of huge pages can only be taken away whole.
-  demand(pageBytes <= 65536 || end % pageBytes === 0, "a part of a huge page");
-  return pageBytes;
 }
 
 /** The region that REM_MEM_REG speaks of. @throws Refusal when there is none. */

@@ -4,7 +4,7 @@
  */
 import { checkVersion, loadNative } from "./native-directory.ts";
 
-const SHIM_VERSION = 1;
+const SHIM_VERSION = 2;
 
 const library = loadNative("shim.so");
 checkVersion("shim.so", library.func("nvu_shim_version", "int", [])(), SHIM_VERSION);
@@ -26,6 +26,7 @@ export const shim: {
   writable(fd: number): number;
   isEventfd(fd: number): number;
   setNonblocking(fd: number): number;
+  isSharedMemory(fd: number): number;
   fileFacts(fd: number, out: BigUint64Array): number;
   listen(path: Uint8Array, mode: number, gid: number, backlog: number): number;
   connect(path: Uint8Array, nonblocking: number): number;
@@ -62,6 +63,7 @@ export const shim: {
   writable: library.func("nvu_writable", "int", ["int"]),
   isEventfd: library.func("nvu_is_eventfd", "int", ["int"]),
   setNonblocking: library.func("nvu_set_nonblocking", "int", ["int"]),
+  isSharedMemory: library.func("nvu_is_shared_memory", "int", ["int"]),
   fileFacts: library.func("nvu_file_facts", "int", ["int", "void *"]),
   listen: library.func("nvu_listen", "int", ["void *", "uint32", "int", "int"]),
   connect: library.func("nvu_connect", "int", ["void *", "int"]),

@@ -1,3 +1,5 @@
+import { closeSync, ftruncateSync, openSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import {
   type DeviceEvents,
   EventFd,
@@ -191,6 +193,18 @@ describe("guest memory", () => {
     expect(large.bytes[2 ** 30]).toBe(9);
     const across = frontEnd.device.memory.view(windows[1]!.hostAddress - 1, 2)!;
     expect([...new Uint8Array(across)]).toEqual([0, 9]);
+  });
+
+  it("may lie in a file on disk", () => {
+    using frontEnd = new FrontEnd();
+    const path = join(import.meta.dirname, `memory-${process.pid}.tmp`);
+    const fd = openSync(path, "w+");
+    ftruncateSync(fd, 8192);
+    frontEnd.tell(REQUEST.SET_MEM_TABLE, table([{ size: 4096, offset: 4096 }]), [fd]);
+    new Uint8Array(frontEnd.device.memory.windows[0]!.buffer)[1] = 42;
+    expect(readFileSync(path)[4097]).toBe(42);
+    closeSync(fd);
+    rmSync(path);
   });
 
   it("is added and removed region by region", () => {
