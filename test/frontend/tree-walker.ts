@@ -33,6 +33,8 @@ export interface WalkPlan {
   readonly readBytes: number;
   /** Bytes of one READDIRPLUS. */
   readonly listBytes: number;
+  /** List and read links only: files are counted, not read. */
+  readonly skipData?: boolean;
   /** Called with every piece of every file; what is borrowed must be copied. Not for timed walks. */
   readonly onData?: (nodeid: number, offset: number, data: Uint8Array) => void;
   /** Called with every entry. Not for timed walks. */
@@ -67,7 +69,8 @@ interface FoundFile {
 export class TreeWalker {
   readonly #lane: RequestLane;
   readonly #plan: WalkPlan;
-  readonly #result: WalkResult = {
+  /** What was seen so far. */
+  readonly result: WalkResult = {
     requests: 0,
     directories: 0,
     files: 0,
@@ -110,13 +113,13 @@ export class TreeWalker {
       this.#symlinks.length = 0;
       this.#readFiles();
     }
-    this.#result.seconds = (performance.now() - begin) / 1000;
-    return this.#result;
+    this.result.seconds = (performance.now() - begin) / 1000;
+    return this.result;
   }
 
   #list(directory: number): void {
     const lane = this.#lane;
-    this.#result.directories++;
+    this.result.directories++;
     let handle = 0;
     if (this.#wantsOpendir) {
       lane.opendir(0, directory);
@@ -176,15 +179,16 @@ export class TreeWalker {
     }
     const type = mode & S_IFMT;
     if (type === S_IFDIR) this.#directories.push(nodeid);
+    else if (type === S_IFREG && this.#plan.skipData === true) this.result.files++;
     else if (type === S_IFREG) this.#files.push({ nodeid, size });
     else if (type === S_IFLNK) this.#symlinks.push(nodeid);
   }
 
   #readlink(nodeid: number): void {
-    this.#result.symlinks++;
+    this.result.symlinks++;
     this.#lane.readlink(0, nodeid);
     this.#exchange();
-    this.#result.bytes += this.#lane.replyBytes(0);
+    this.result.bytes += this.#lane.replyBytes(0);
   }
 
   /** Reads all files that were found, every slot one file at a time. */
@@ -205,7 +209,7 @@ export class TreeWalker {
     this.#current[slot] = file;
     this.#states[slot] = IDLE;
     if (file === undefined) return;
-    this.#result.files++;
+    this.result.files++;
     this.#offsets[slot] = 0;
     this.#handles[slot] = 0;
     if (this.#wantsOpen) {
@@ -262,7 +266,7 @@ export class TreeWalker {
       this.#plan.onData(file.nodeid, this.#offsets[slot]!, this.#scratch.subarray(0, length));
     }
     this.#offsets[slot] = this.#offsets[slot]! + length;
-    this.#result.bytes += length;
+    this.result.bytes += length;
   }
 
   /** Sends what slot 0 holds and waits for it. False when it was answered `borne`. */
@@ -277,7 +281,7 @@ export class TreeWalker {
   }
 
   #count(): void {
-    this.#result.requests++;
+    this.result.requests++;
   }
 
   #u64(offset: number): number {

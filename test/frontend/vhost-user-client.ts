@@ -123,7 +123,7 @@ export class VhostUserClient implements Disposable {
    * connection.
    */
   drain(quietMilliseconds: number): boolean {
-    while (this.#poll.wait(quietMilliseconds) > 0) {
+    while (this.#isReadable(quietMilliseconds)) {
       try {
         const { length, fds } = receiveMessage(this.fd, this.#buffer, FDS_MAX);
         for (const fd of fds) closeFd(fd);
@@ -245,7 +245,7 @@ export class VhostUserClient implements Disposable {
   #read(length: number, fds: number[], timeoutMilliseconds: number): Uint8Array | undefined {
     const bytes = new Uint8Array(length);
     for (let done = 0; done < length; ) {
-      if (this.#poll.wait(timeoutMilliseconds) === 0) {
+      if (!this.#isReadable(timeoutMilliseconds)) {
         throw new ConnectionLost("the device stayed silent");
       }
       const part = receiveMessage(this.fd, bytes.subarray(done), FDS_MAX);
@@ -254,6 +254,15 @@ export class VhostUserClient implements Disposable {
       done += part.length;
     }
     return bytes;
+  }
+
+  /** Waits, also when a signal (a daemon that ended, say) cuts the wait short. */
+  #isReadable(timeoutMilliseconds: number): boolean {
+    const deadline = performance.now() + timeoutMilliseconds;
+    for (let left = timeoutMilliseconds; left > 0; left = deadline - performance.now()) {
+      if (this.#poll.wait(Math.ceil(left)) > 0) return true;
+    }
+    return false;
   }
 
   close(): void {
