@@ -92,9 +92,8 @@ test("structs since 7.39 have the sizes that the kernel checks replies against",
   expect(fuse.fuseStatxOut.at.stat).toBe(32);
 });
 
-test("a table by opcode has a place for each of them", () => {
-  const opcodes = constants.filter(({ c }) => /^FUSE_(LOOKUP|COPY_FILE_RANGE_64|STATX)$/.test(c));
-  for (const { value } of opcodes) expect(value).toBeLessThan(fuseConstants.FUSE_OPCODES_END);
+test("a table by opcode ends after the last one", () => {
+  expect(fuseConstants.FUSE_OPCODES_END).toBe(fuseConstants.FUSE_COPY_FILE_RANGE_64 + 1);
 });
 
 function knownHere(c: string): boolean {

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { vringDesc } from "../../src/abi/virtio.ts";
 import type { HostAddress } from "../../src/base/brands.ts";
-import { MAX_INDIRECT_DESCRIPTORS } from "../../src/virtio/chain.ts";
+import { Chain, MAX_INDIRECT_DESCRIPTORS } from "../../src/virtio/chain.ts";
 import { MAX_SEGMENTS } from "../../src/virtio/segments.ts";
 import type { SplitQueue } from "../../src/virtio/split-queue.ts";
 import { type Descriptor, FakeDriver, INDIRECT, NEXT, pattern, WRITE } from "./fake-driver.ts";
@@ -186,6 +186,27 @@ test("an indirect table longer than the limit is refused unread", () => {
   const len = (MAX_INDIRECT_DESCRIPTORS + 1) * vringDesc.size;
   driver.descriptor(0, { addr: 0x1000, len, flags: INDIRECT });
   expect(loaded(driver).chain.malformed).toMatch(/too long/);
+});
+
+test("every word of a descriptor is read once, so that it cannot change in between", () => {
+  const reads = new Map<number, number>();
+  class CountingView extends DataView {
+    override getUint32(at: number, littleEndian?: boolean): number {
+      reads.set(at, (reads.get(at) ?? 0) + 1);
+      return super.getUint32(at, littleEndian);
+    }
+  }
+  const driver = new FakeDriver();
+  const table = new CountingView(new ArrayBuffer(SIZE * vringDesc.size));
+  vringDesc.write(table, 0, { addr: 0x1000, len: 40, flags: NEXT, next: 3 });
+  vringDesc.write(table, 3 * vringDesc.size, { addr: 0x1ff0, len: 100, flags: WRITE });
+  const chain = new Chain(driver.memory, table, true, driver);
+  chain.load(0);
+  expect(chain.malformed).toBeUndefined();
+  expect([chain.readable.length, chain.writable.length]).toEqual([40, 100]);
+  expect([...reads].sort(([a], [b]) => a - b)).toEqual(
+    [0, 4, 8, 12, 48, 52, 56, 60].map((at) => [at, 1]),
+  );
 });
 
 test("an address above 2^53 is no memory", () => {
