@@ -3,12 +3,15 @@ import { fuseReadIn } from "../abi/fuse.ts";
 import { FOPEN_CACHE_DIR, FOPEN_KEEP_CACHE } from "../abi/fuse-constants.ts";
 import { EINVAL, ENOSYS } from "../base/errno.ts";
 import { DATA_BYTES_MAX, opened } from "./file-operations.ts";
+import { LISTING_CHANGES } from "./file-system.ts";
 import type { Exchange } from "./operation.ts";
 
 export function opendir({ fs, session, request, reply }: Exchange): number {
-  if (session.zeroMessageOpendir) return -ENOSYS;
+  if (session.zeroMessageOpendir && fs.listingsChange !== true) return -ENOSYS;
   const status = fs.opendir(request.nodeid);
-  return status < 0 ? status : opened(reply.scratch, FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR);
+  if (status < 0) return status;
+  const keep = status === LISTING_CHANGES ? 0 : FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR;
+  return opened(reply.scratch, keep);
 }
 
 export function readdir(exchange: Exchange): number {

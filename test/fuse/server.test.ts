@@ -287,6 +287,15 @@ describe("directories", () => {
     expect(kernel.send(abi.FUSE_OPENDIR, ROOT, 16, flags).error).toBe(-errno.EPERM);
   });
 
+  test("OPENDIR is answered, and nothing is to be kept, where listings may change", () => {
+    const fs = new StubFileSystem();
+    fs.listingsChange = true;
+    const modern = Kernel.mounted(fs, INIT_ALL);
+    const { error, payload } = modern.send(abi.FUSE_OPENDIR, DIRECTORY, 16, args(fuseOpenIn, {}));
+    expect(error).toBe(0);
+    expect(parse(fuseOpenOut, payload).open_flags).toBe(0);
+  });
+
   test.each([512, 4096, 20_000, 1 << 20])("READDIR lists all in pieces of %i bytes", (size) => {
     const names: string[] = [];
     for (let offset = 0; ; ) {

@@ -20,6 +20,7 @@ import {
   type FileSystem,
   type FileSystemStatistics,
   FOREVER,
+  LISTING_CHANGES,
   type NameBytes,
 } from "../../src/fuse/file-system.ts";
 
@@ -68,6 +69,8 @@ export class StubFileSystem implements FileSystem {
   readonly forgotten: [node: number, count: number][] = [];
   lookups = 0;
   failure: Error | undefined;
+  /** Whether listings may change, as those of a share of all roots do. */
+  listingsChange = false;
 
   reset(): void {
     this.resets++;
@@ -146,7 +149,8 @@ export class StubFileSystem implements FileSystem {
   }
 
   opendir(node: NodeId): number {
-    return node === ROOT ? -EPERM : 0;
+    if (node === ROOT) return -EPERM;
+    return this.listingsChange ? LISTING_CHANGES : 0;
   }
 
   readdir(node: NodeId, offset: number, sink: DirectorySink): number {
