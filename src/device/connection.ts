@@ -93,7 +93,10 @@ export class Connection implements Disposable {
   #follow(): void {
     if (this.#memoryChanged) {
       this.#memoryChanged = false;
-      this.#memory = new GuestMemory(this.#device.memory.windows);
+      const { memory } = this.#device;
+      this.#memory = new GuestMemory(memory.windows, (address, length) =>
+        memory.view(address, length),
+      );
     }
     const { low } = this.#device.features;
     const indirect = (low & (1 << VIRTIO_RING_F_INDIRECT_DESC)) !== 0;

@@ -22,6 +22,15 @@ export interface MemoryWindow {
   readonly buffer: ArrayBuffer;
 }
 
+/** `length` bytes of this process from `address` on; undefined when they are not in one region. */
+export type ViewAcross = (address: number, length: number) => ArrayBuffer | undefined;
+
+export interface HostView {
+  readonly buffer: ArrayBuffer;
+  /** Where in the buffer it begins. */
+  readonly offset: number;
+}
+
 /** The VM manager's memory table makes no sense. */
 export class InvalidMemoryTable extends Error {
   override readonly name = "InvalidMemoryTable";
@@ -35,13 +44,18 @@ export class GuestMemory {
   readonly #starts: Float64Array;
   readonly #ends: Float64Array;
   readonly #hosts: Float64Array;
+  readonly #viewAcross: ViewAcross;
   /** The window that `find` found last: where it begins for the guest, and where it ends. */
   foundStart = 0;
   foundEnd = 0;
   #found = 0;
 
-  /** Throws InvalidMemoryTable for windows that overlap, are empty, or lie beyond 2^53. */
-  constructor(windows: readonly MemoryWindow[]) {
+  /**
+   * `viewAcross` makes a view of host memory that lies on both sides of a border of windows.
+   * Throws InvalidMemoryTable for windows that overlap, are empty, or lie beyond 2^53.
+   */
+  constructor(windows: readonly MemoryWindow[], viewAcross: ViewAcross = () => undefined) {
+    this.#viewAcross = viewAcross;
     if (windows.length > MAX_WINDOWS) throw new InvalidMemoryTable("too many memory windows");
     const sorted = windows.toSorted((a, b) => a.guestAddress - b.guestAddress);
     this.#starts = Float64Array.from(sorted, (window) => window.guestAddress);
@@ -88,12 +102,20 @@ export class GuestMemory {
     return this.#hosts[index]!;
   }
 
-  /** The window that holds all of `[address, address + length)` in this process, or -1. */
-  findHost(address: number, length: number): number {
-    return this.bytes.findIndex((bytes, index) => {
+  /**
+   * All of `[address, address + length)` in this process, as one run of bytes; undefined when it is
+   * not in one region.
+   */
+  viewHost(address: number, length: number): HostView | undefined {
+    for (let index = 0; index < this.bytes.length; index++) {
+      const bytes = this.bytes[index]!;
       const offset = address - this.host(index);
-      return offset >= 0 && offset + length <= bytes.length;
-    });
+      if (offset >= 0 && offset + length <= bytes.length) {
+        return { buffer: bytes.buffer as ArrayBuffer, offset };
+      }
+    }
+    const buffer = this.#viewAcross(address, length);
+    return buffer === undefined ? undefined : { buffer, offset: 0 };
   }
 
   /**

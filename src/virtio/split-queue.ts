@@ -26,7 +26,7 @@ import {
 } from "../abi/virtio.ts";
 import { assert } from "../base/assert.ts";
 import { Chain } from "./chain.ts";
-import type { GuestMemory } from "./guest-memory.ts";
+import type { GuestMemory, HostView } from "./guest-memory.ts";
 import type { NativeCopy } from "./native-copy.ts";
 
 /** Entries in a ring: what QEMU allows at most. */
@@ -211,13 +211,12 @@ export class SplitQueue {
   }
 }
 
-/** A part of the ring: all of it has to lie in one window. */
-function part(memory: GuestMemory, address: number, length: number, alignment: number) {
-  const window = Number.isSafeInteger(address) ? memory.findHost(address, length) : -1;
-  if (window < 0) throw new InvalidRing("a part of the ring is outside memory");
-  const offset = address - memory.host(window);
-  if (address % alignment !== 0 || offset % alignment !== 0) {
+/** A part of the ring: all of it has to lie in one region. */
+function part(memory: GuestMemory, address: number, length: number, alignment: number): HostView {
+  const view = Number.isSafeInteger(address) ? memory.viewHost(address, length) : undefined;
+  if (view === undefined) throw new InvalidRing("a part of the ring is outside memory");
+  if (address % alignment !== 0 || view.offset % alignment !== 0) {
     throw new InvalidRing("a part of the ring is not aligned");
   }
-  return { buffer: memory.bytes[window]!.buffer as ArrayBuffer, offset };
+  return view;
 }

@@ -48,12 +48,23 @@ test("windows may come in any order", () => {
   expect(memory.end(memory.find(0x3000))).toBe(0x3010);
 });
 
-test("findHost() wants the whole range in one window", () => {
+test("viewHost() sees a range in one window where it lies", () => {
   const memory = memoryOf([0x1000, 0x1000], [0x2000, 0x1000]);
-  expect(memory.findHost(HOST + 0x2000, 0x1000)).toBe(0);
-  expect(memory.findHost(HOST + 0x2000, 0x1001)).toBe(-1);
-  expect(memory.findHost(HOST + 0x1fff, 1)).toBe(-1);
-  expect(memory.findHost(HOST + 0x4fff, 1)).toBe(1);
+  expect(memory.viewHost(HOST + 0x2000, 0x1000)).toMatchObject({ offset: 0 });
+  expect(memory.viewHost(HOST + 0x4fff, 1)?.buffer).toBe(memory.bytes[1]!.buffer);
+  expect(memory.viewHost(HOST + 0x4fff, 1)?.offset).toBe(0xfff);
+  expect(memory.viewHost(HOST + 0x2000, 0x1001)).toBeUndefined();
+  expect(memory.viewHost(HOST + 0x1fff, 1)).toBeUndefined();
+});
+
+test("viewHost() asks for a view of its own where a range crosses a border of windows", () => {
+  const across = new ArrayBuffer(16);
+  const window = { guestAddress: 0, hostAddress: HOST, buffer: new ArrayBuffer(4096) };
+  const memory = new GuestMemory([window], (address, length) =>
+    address === HOST + 4090 && length === 16 ? across : undefined,
+  );
+  expect(memory.viewHost(HOST + 4090, 16)).toEqual({ buffer: across, offset: 0 });
+  expect(memory.viewHost(HOST + 4091, 16)).toBeUndefined();
 });
 
 test("copyStraddling() goes on in the next window and stops at a hole", () => {
