@@ -16,7 +16,7 @@ import {
 import { join } from "node:path";
 
 /** Raised when the corpus changes, so that a kept one is made anew. */
-const VERSION = 1;
+const VERSION = 2;
 
 const MANY_ENTRIES = 10_000;
 /** Over 100 MiB, and not a multiple of a page. */
@@ -30,7 +30,7 @@ export function makeCorpus(directory: string): void {
   if (existsSync(stamp)) return;
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
-  makeSizes(directory);
+  makeSizes(join(directory, "sizes"));
   makeNames(join(directory, "names"));
   makeLinks(join(directory, "links"));
   makeExecutables(join(directory, "executables"));
@@ -46,8 +46,9 @@ export function noise(bytes: number, seed: number): Buffer {
 }
 
 function makeSizes(directory: string): void {
+  mkdirSync(directory);
   writeFileSync(join(directory, "empty"), "");
-  for (const size of EDGE_SIZES) writeFileSync(join(directory, `size-${size}`), noise(size, size));
+  for (const size of EDGE_SIZES) writeFileSync(join(directory, String(size)), noise(size, size));
   writeFileSync(join(directory, "zeros"), Buffer.alloc(3_000_000));
   const huge = openSync(join(directory, "huge"), "w");
   const step = 1024 * 1024;
@@ -91,7 +92,7 @@ function makeLinks(directory: string): void {
   symlinkSync("nowhere", join(directory, "dangling"));
   symlinkSync("/proc/self/mounts", join(directory, "absolute"));
   symlinkSync("loop", join(directory, "loop"));
-  symlinkSync("../size-4096", join(directory, "relative"));
+  symlinkSync("../sizes/4096", join(directory, "relative"));
   symlinkSync("..", join(directory, "parent"));
   symlinkSync("t".repeat(255), join(directory, "long-name"));
   symlinkSync(`${"d/".repeat(2047)}e`, join(directory, "target-of-4095-bytes"));

@@ -39,8 +39,8 @@ for service in hwclock.sh bootlogs checkroot-bootclean.sh checkroot.sh checkfs.s
 done
 # No device nodes (castore has none, the guest's kernel makes its own), no caches, no hardware clock.
 $as_root sh -c "cd '$tree.partial' &&
-  rm -rf dev/* proc/* sys/* run/* var/cache/apt/*.bin var/cache/apt/archives/*.deb var/lib/apt/lists/* &&
-  cp '$IMAGES'/guest/rootfs/* etc/ && echo HWCLOCKACCESS=no >>etc/default/hwclock && ln -sf ../proc/self/mounts etc/mtab &&
+  rm -rf dev/* proc/* sys/* run/* var/cache/apt/*.bin var/cache/apt/archives/*.deb var/lib/apt/lists/* && mkdir -p var/lib/apt/lists/partial &&
+  cp '$IMAGES'/guest/rootfs/* etc/ && ln -sf ../proc/self/mounts etc/mtab &&
   chmod -R a+rX . && chown -R $(id -u):$(id -g) ."
 mv "$tree.partial" "$tree"
 touch "$stamp"

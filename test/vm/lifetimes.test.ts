@@ -90,7 +90,7 @@ describe("the lives of guests and daemons", () => {
     const script = `
       ${MOUNT}
       for i in 1 2 3 4; do
-        while true; do check digest /mnt/share/huge; echo 3 >/proc/sys/vm/drop_caches; done &
+        while true; do check digest /mnt/share/sizes/huge; echo 3 >/proc/sys/vm/drop_caches; done &
       done
       sleep 1
       echo "@reading"; wait`;

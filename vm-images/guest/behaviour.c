@@ -48,16 +48,16 @@ void check_absence(void)
     rule(refused(stat("absent", &st), ENOENT), "an absent name answers ENOENT");
     rule(refused(stat("absent", &st), ENOENT), "and again, from the negative cache");
     rule(refused(stat("absent/below", &st), ENOENT), "a path below an absent name answers ENOENT");
-    rule(refused(stat("size-4096/below", &st), ENOTDIR), "a path below a file answers ENOTDIR");
+    rule(refused(stat("sizes/4096/below", &st), ENOTDIR), "a path below a file answers ENOTDIR");
     rule(refused(stat(name, &st), ENAMETOOLONG), "a name of 256 bytes answers ENAMETOOLONG");
     name[255] = 0;
     rule(refused(stat(name, &st), ENOENT), "an absent name of 255 bytes answers ENOENT");
     memset(name, 'x', 255);
     rule(stat(name, &st) == 0, "a name of 255 bytes is found");
-    rule(refused(stat("Empty", &st), ENOENT), "names are found only in the right case");
+    rule(refused(stat("Sizes", &st), ENOENT), "names are found only in the right case");
     rule(refused(open("links/dangling", O_RDONLY) < 0, ENOENT), "a dangling link answers ENOENT");
     rule(refused(open("links/loop", O_RDONLY) < 0, ELOOP), "a link to itself answers ELOOP");
-    rule(refused(chdir("size-4096"), ENOTDIR), "chdir to a file answers ENOTDIR");
+    rule(refused(chdir("sizes/4096"), ENOTDIR), "chdir to a file answers ENOTDIR");
 }
 
 void check_places(void)
@@ -99,7 +99,7 @@ static int run(const char *path)
 void check_files(void)
 {
     char bytes[64];
-    int fd = open("size-4097", O_RDONLY);
+    int fd = open("sizes/4097", O_RDONLY);
     rule(fd >= 0 && pread(fd, bytes, 64, 4090) == 7, "a read across the end stops at the end");
     rule(pread(fd, bytes, 64, 4097) == 0, "a read at the end answers 0 bytes");
     rule(pread(fd, bytes, 64, 0x7ffffffffffff000) == 0, "a read near 2^63 answers 0 bytes");
@@ -131,9 +131,9 @@ void check_files(void)
          "a link is as long as its target");
     rule(readlink("links/absolute", target, 4) == 4 && memcmp(target, "/pro", 4) == 0,
          "readlink into a short buffer cuts the target");
-    rule(refused(readlink("size-4096", target, 32) < 0, EINVAL),
+    rule(refused(readlink("sizes/4096", target, 32) < 0, EINVAL),
          "readlink of a file answers EINVAL");
-    rule(refused(getxattr("size-4096", "user.absent", bytes, 64) < 0, ENODATA),
+    rule(refused(getxattr("sizes/4096", "user.absent", bytes, 64) < 0, ENODATA),
          "an absent extended attribute answers ENODATA");
 }
 
