@@ -5,14 +5,8 @@
 declare const brand: unique symbol;
 type Brand<Name extends string> = number & { readonly [brand]: Name };
 
-/** An address in the guest's physical memory, as it stands in a descriptor. Bytes. */
-export type GuestAddress = Brand<"GuestAddress">;
-
 /** An address in this process, inside a mapping outside V8's heap. Bytes. */
 export type HostAddress = Brand<"HostAddress">;
 
 /** A FUSE nodeid (`fuse_in_header.nodeid`): names an inode between LOOKUP and FORGET. */
 export type NodeId = Brand<"NodeId">;
-
-/** A FUSE file handle (`fuse_open_out.fh`): names an open file between OPEN and RELEASE. */
-export type Handle = Brand<"Handle">;

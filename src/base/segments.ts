@@ -41,6 +41,3 @@ export interface Writable {
    */
   writeMapped(offset: number, source: HostAddress, length: number): number;
 }
-
-/** What `handle` of a request server returns instead of a length: it will be answered later. */
-export const PARKED = -1;
