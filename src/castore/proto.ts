@@ -34,6 +34,7 @@ const NO_NAME = new Uint8Array(0);
 /** Above what a name, a target and their tags can take. */
 const ROOT_BYTES_MAX = 8192;
 
+/** @throws InvalidEncoding when it takes more than DIRECTORY_BYTES_MAX. */
 export function encodeDirectory(directory: Directory): Uint8Array {
   const writer = Writer.create();
   for (const kind of KINDS) {
@@ -41,7 +42,9 @@ export function encodeDirectory(directory: Directory): Uint8Array {
       if (node.kind === kind) writeEntry(writer, name, node);
     }
   }
-  return Uint8Array.from(writer.finish());
+  const bytes = Uint8Array.from(writer.finish());
+  if (bytes.length > DIRECTORY_BYTES_MAX) throw new InvalidEncoding("directory", "is too large");
+  return bytes;
 }
 
 /** @throws InvalidEncoding */

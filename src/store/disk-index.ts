@@ -38,7 +38,9 @@ const SCHEMA = `
   CREATE TABLE roots (
     name BLOB PRIMARY KEY, entry BLOB NOT NULL, checksum BLOB NOT NULL
   ) WITHOUT ROWID, STRICT;
-  CREATE TABLE segments (id INTEGER PRIMARY KEY, length INTEGER NOT NULL) STRICT;
+  CREATE TABLE segments (
+    id INTEGER PRIMARY KEY, length INTEGER NOT NULL, checksum BLOB NOT NULL
+  ) STRICT;
 `;
 
 /** Where an object lies. Filled in by `locate`, so that finding many makes no garbage. */

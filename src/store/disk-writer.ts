@@ -16,13 +16,14 @@ import { BlobTableWriter } from "./blob-table.ts";
 import { packChunks } from "./chunk-list.ts";
 import { Chunker, chunkWhole, createChunkBuffer } from "./chunker.ts";
 import type { Location } from "./disk-index.ts";
-import { openIndex, prepareRows } from "./disk-index.ts";
+import { openIndex } from "./disk-index.ts";
 import type { ObjectKind } from "./disk-layout.ts";
 import { indexPath, OBJECT_CHUNK, OBJECT_DIRECTORY, SEGMENT_BYTES_MAX } from "./disk-layout.ts";
 import { DiskObjects } from "./disk-objects.ts";
 import { MissingObject } from "./errors.ts";
 import { RecentSizes } from "./recent-sizes.ts";
 import { RootTableWriter } from "./root-table.ts";
+import { SegmentTable } from "./segment-table.ts";
 import { SegmentWriter } from "./segment-writer.ts";
 import type { BlobStat, Chunk } from "./services.ts";
 import { indexFailure } from "./sqlite-failure.ts";
@@ -47,7 +48,7 @@ export class DiskWriter implements StoreWriter {
   readonly #objects: DiskObjects;
   readonly #segments: SegmentWriter;
   readonly #insertObject: StatementSync;
-  readonly #saveSegment: StatementSync;
+  readonly #segmentTable: SegmentTable;
   readonly #insertBlob: BlobTableWriter;
   readonly #roots: RootTableWriter;
   readonly #recent = new RecentSizes();
@@ -72,16 +73,12 @@ export class DiskWriter implements StoreWriter {
     try {
       this.#database.exec("PRAGMA synchronous = FULL");
       this.#objects = new DiskObjects(directory, this.#database);
-      const last = prepareRows(
-        this.#database,
-        "SELECT id, length FROM segments ORDER BY id DESC LIMIT 1",
-      ).get() as unknown as [number, number] | undefined;
-      const [segment, length] = last ?? [1, 0];
+      this.#segmentTable = new SegmentTable(this.#database);
+      const end = this.#segmentTable.last();
       const bytesMax = options.segmentBytesMax ?? SEGMENT_BYTES_MAX;
-      this.#segments = new SegmentWriter(directory, segment, length, bytesMax);
-      this.#savedSegment = segment;
+      this.#segments = new SegmentWriter(directory, end, bytesMax);
+      this.#savedSegment = end.segment;
       this.#insertObject = this.#database.prepare("INSERT INTO objects VALUES (?, ?, ?, ?, ?)");
-      this.#saveSegment = this.#database.prepare("INSERT OR REPLACE INTO segments VALUES (?, ?)");
       this.#insertBlob = new BlobTableWriter(this.#database);
       this.#roots = new RootTableWriter(this.#database);
     } catch (error) {
@@ -137,7 +134,7 @@ export class DiskWriter implements StoreWriter {
     try {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       // Leaves the index in one file where no reader is at work, as a backup wants it.
-      this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      this.#database.exec("PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)");
     } catch {
       // What was committed is safe in the write-ahead log; there is nothing to do about the rest.
     } finally {
@@ -180,7 +177,8 @@ export class DiskWriter implements StoreWriter {
   #noteSegment(): void {
     if (this.#savedSegment === this.#segments.segment) return;
     this.#savedSegment = this.#segments.segment;
-    this.#saveSegment.run(this.#savedSegment - 1, this.#segments.lengthOfPrevious);
+    const length = this.#segments.lengthOfPrevious;
+    this.#segmentTable.save({ segment: this.#savedSegment - 1, length });
   }
 
   #endOfObject(): void {
@@ -198,7 +196,7 @@ export class DiskWriter implements StoreWriter {
   #commit(): void {
     if (!this.#inTransaction) return;
     this.#segments.sync();
-    this.#saveSegment.run(this.#segments.segment, this.#segments.length);
+    this.#segmentTable.save(this.#segments);
     this.#database.exec("COMMIT");
     this.#inTransaction = false;
     this.#batchBytes = 0;

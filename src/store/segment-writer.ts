@@ -6,14 +6,16 @@ import {
   closeSync,
   constants,
   fdatasyncSync,
+  fstatSync,
   fsyncSync,
   ftruncateSync,
   openSync,
   writeSync,
 } from "node:fs";
 import type { Location } from "./disk-index.ts";
-import { SEGMENT_BYTES_MAX, SEGMENTS_MAX, segmentPath, segmentsPath } from "./disk-layout.ts";
+import { SEGMENTS_MAX, segmentPath, segmentsPath } from "./disk-layout.ts";
 import { StoreError } from "./errors.ts";
+import type { SegmentEnd } from "./segment-table.ts";
 import { systemFailure } from "./sqlite-failure.ts";
 
 const BUFFER_BYTES = 4 * 1024 * 1024;
@@ -29,11 +31,11 @@ export class SegmentWriter implements Disposable {
   #buffered = 0;
   #lengthOfPrevious = 0;
 
-  /** Goes on in `segment` (1 or more) after its committed `length` bytes. */
-  constructor(directory: string, segment: number, length: number, bytesMax = SEGMENT_BYTES_MAX) {
+  /** Goes on after what is committed. */
+  constructor(directory: string, end: SegmentEnd, bytesMax: number) {
     this.#directory = directory;
-    this.#segment = segment;
-    this.#length = length;
+    this.#segment = end.segment;
+    this.#length = end.length;
     this.#bytesMax = bytesMax;
   }
 
@@ -108,6 +110,12 @@ export class SegmentWriter implements Disposable {
   #open(): void {
     const path = segmentPath(this.#directory, this.#segment);
     this.#fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644);
+    if (fstatSync(this.#fd).size < this.#length) {
+      throw new StoreError("a segment is shorter than what was stored in it", {
+        path,
+        remedy: "verify the store; import again into a new one",
+      });
+    }
     ftruncateSync(this.#fd, this.#length);
     if (this.#length > 0) return;
     const directory = openSync(segmentsPath(this.#directory), constants.O_RDONLY);

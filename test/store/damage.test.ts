@@ -348,6 +348,17 @@ test("what a writer did not commit is gone, and the next one writes over it", as
   expect(readFileSync(segment(folder)).length).toBe(reportedLength(folder));
 });
 
+test("nothing is written over when the index is wrong about the end of a segment", async () => {
+  const { folder } = await makeStore();
+  using store = openDiskStore(folder);
+  changeIndex(folder, "UPDATE segments SET length = length - 1000");
+  await expect(store.openWriter()).rejects.toBeInstanceOf(StoreError);
+  changeIndex(folder, "UPDATE segments SET length = length + 1000");
+  expect((await verifyStore(folder)).faults).toBe(0);
+  truncateSync(segment(folder), 1000);
+  await expect(store.blobs.put([noise(10, 10)])).rejects.toMatchObject({ path: segment(folder) });
+});
+
 test("a full disk is an error that says so, and what was stored before stays", async () => {
   const { folder, large } = await makeStore();
   const script = `
