@@ -33,5 +33,5 @@ export function makeCorpus(root: string): void {
   symlinkSync(Buffer.from([0xff, 0x2f, 0xfe]), join(root, "raw-target"));
   symlinkSync("t".repeat(4000), join(root, "long-target"));
   mkdirSync(join(root, "many"));
-  for (let i = 0; i < 2000; i += 1) writeFileSync(join(root, "many", `${i}`), `${i % 7}`);
+  for (let i = 0; i < 400; i += 1) writeFileSync(join(root, "many", `${i}`), `${i % 7}`);
 }

@@ -18,10 +18,10 @@ const CHILD = new URL("crash-child.ts", import.meta.url).pathname;
 
 function makeTree(root: string): void {
   mkdirSync(root);
-  for (let folder = 0; folder < 20; folder += 1) {
+  for (let folder = 0; folder < 12; folder += 1) {
     const path = join(root, `folder-${folder}`);
     mkdirSync(path);
-    for (let i = 0; i < 60; i += 1) {
+    for (let i = 0; i < 40; i += 1) {
       writeFileSync(join(path, `${i}`), noise(200 + folder * i, folder * 100 + i));
     }
     writeFileSync(join(path, "large"), noise(500_000, folder));

@@ -4,16 +4,19 @@ import {
   closeSync,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
-import { expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { parseName } from "../../src/castore/name.ts";
 import type { Node } from "../../src/castore/node.ts";
 import { openDiskStore } from "../../src/store/disk-store.ts";
@@ -29,6 +32,16 @@ import { verifyStore } from "../../src/store/verify.ts";
 import { makeCorpus } from "./corpus.ts";
 import { temporaryFolder } from "./temporary.ts";
 import { treeDigest } from "./tree-digest.ts";
+
+/** The corpus, made once; no test changes it. */
+let tree: string;
+
+beforeAll(() => {
+  tree = join(mkdtempSync(join(tmpdir(), "castorefs-corpus-")), "tree");
+  makeCorpus(tree);
+});
+
+afterAll(() => rmSync(dirname(tree), { recursive: true, force: true }));
 
 function newStore(folder: string) {
   const store = openDiskStore(join(folder, "store"), { create: true });
@@ -47,8 +60,6 @@ function diff(a: string, b: string): string {
 
 test("importing a tree gives the digest that an independent encoder gives", async () => {
   const folder = temporaryFolder();
-  const tree = join(folder, "tree");
-  makeCorpus(tree);
   const store = newStore(folder);
   const result = await importPath(store, tree, { name: parseName("corpus") });
   const expected = treeDigest(Buffer.from(tree));
@@ -70,8 +81,6 @@ test("importing a tree gives the digest that an independent encoder gives", asyn
 
 test("what is exported is byte for byte what was imported", async () => {
   const folder = temporaryFolder();
-  const tree = join(folder, "tree");
-  makeCorpus(tree);
   const store = newStore(folder);
   const { node, bytes, files } = await importPath(store, tree);
   const out = join(folder, "out");
@@ -85,8 +94,6 @@ test("what is exported is byte for byte what was imported", async () => {
 
 test("a single file and a symlink are imported and exported as such", async () => {
   const folder = temporaryFolder();
-  const tree = join(folder, "tree");
-  makeCorpus(tree);
   const store = newStore(folder);
   const file = await importPath(store, join(tree, "run.sh"));
   expect(file.node).toMatchObject({ kind: "file", executable: true });
@@ -120,15 +127,15 @@ test("a chain of folders far beyond PATH_MAX is imported and exported", async ()
 
 test("special files are refused, or left out and listed", async () => {
   const folder = temporaryFolder();
-  const tree = join(folder, "tree");
-  mkdirSync(tree);
-  execFileSync("mkfifo", [join(tree, "pipe")]);
+  const special = join(folder, "special");
+  mkdirSync(special);
+  execFileSync("mkfifo", [join(special, "pipe")]);
   const store = newStore(folder);
-  const refusal = importPath(store, tree, { name: parseName("x") });
+  const refusal = importPath(store, special, { name: parseName("x") });
   await expect(refusal).rejects.toBeInstanceOf(ImportError);
-  await expect(refusal).rejects.toMatchObject({ path: join(tree, "pipe") });
-  const { skipped, node } = await importPath(store, tree, { skipSpecial: true });
-  expect(skipped).toEqual([{ path: join(tree, "pipe"), kind: "FIFO" }]);
+  await expect(refusal).rejects.toMatchObject({ path: join(special, "pipe") });
+  const { skipped, node } = await importPath(store, special, { skipSpecial: true });
+  expect(skipped).toEqual([{ path: join(special, "pipe"), kind: "FIFO" }]);
   expect(node).toMatchObject({ kind: "directory", size: 0 });
   expect(await store.roots.list()).toEqual([]);
 });
@@ -169,8 +176,6 @@ test("a file that keeps changing is refused, one that is quiet again is imported
 
 test("an import ends when its signal says so, and nothing names what it left", async () => {
   const folder = temporaryFolder();
-  const tree = join(folder, "tree");
-  makeCorpus(tree);
   const store = newStore(folder);
   const controller = new AbortController();
   const seen: ImportProgress[] = [];
@@ -199,8 +204,6 @@ function tarOf(tree: string, format: string): Readable {
 
 test.each(["gnu", "pax"])("a %s archive gives the same digest as the tree", async (format) => {
   const folder = temporaryFolder();
-  const tree = join(folder, "tree");
-  makeCorpus(tree);
   const store = newStore(folder);
   const { node } = await importPath(store, tree);
   const fromTar = await importTar(store, tarOf(tree, format), { name: parseName("tar") });
@@ -211,8 +214,6 @@ test.each(["gnu", "pax"])("a %s archive gives the same digest as the tree", asyn
 
 test("an exported archive unpacks with GNU tar to the same tree, and imports again", async () => {
   const folder = temporaryFolder();
-  const tree = join(folder, "tree");
-  makeCorpus(tree);
   const store = newStore(folder);
   const { node } = await importPath(store, tree);
   const archive = join(folder, "out.tar");
