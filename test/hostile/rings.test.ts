@@ -1,13 +1,30 @@
 /** Guests that break the rules of the virtqueue, against a real daemon. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { FUSE_ROOT_ID } from "../../src/abi/fuse.ts";
-import { NOTHING } from "../frontend/split-ring-driver.ts";
+import { FUSE_ROOT_ID, fuseInHeader } from "../../src/abi/fuse.ts";
+import {
+  FUSE_BATCH_FORGET,
+  FUSE_GETXATTR,
+  FUSE_LOOKUP,
+  FUSE_READDIR,
+  FUSE_READDIRPLUS,
+  FUSE_WRITE,
+} from "../../src/abi/fuse-constants.ts";
+import {
+  VRING_DESC_F_INDIRECT as INDIRECT,
+  VRING_DESC_F_NEXT as NEXT,
+  VRING_DESC_F_WRITE as WRITE,
+} from "../../src/abi/virtio.ts";
+import { encodeRequest } from "../frontend/fuse-request.ts";
+import { DESCRIPTOR_BYTES, NOTHING } from "../frontend/split-ring-driver.ts";
+import { ONE_REGION } from "../frontend/synthetic-memory.ts";
 import { FIRST_REQUEST_QUEUE, type SyntheticVmm } from "../frontend/synthetic-vmm.ts";
 import { ProvingGround } from "./proving-ground.ts";
-import { RingAttack } from "./ring-attack.ts";
+import { type RawDescriptor, RingAttack } from "./ring-attack.ts";
 import { RING_CASES, RING_SIZE, type RingCase } from "./ring-cases.ts";
 
 const ANSWER_MILLISECONDS = 3_000;
+/** How long one request may keep the device, whatever it asks for, on a busy machine. */
+const ENDLESS_MILLISECONDS = 1_000;
 /** How long a ring that has stopped is watched. */
 const SILENCE_MILLISECONDS = 60;
 
@@ -49,6 +66,52 @@ function restart(vmm: SyntheticVmm): void {
   vmm.queues[FIRST_REQUEST_QUEUE]!.ring.restart();
   vmm.startQueue(FIRST_REQUEST_QUEUE);
 }
+
+describe("work without end", () => {
+  /** As many pieces of 32 MiB as a length of 32 bits can tell of. */
+  const PIECES = 127;
+
+  /** A request, then the same 32 MiB again and again. Returns how long it took. */
+  function endless(vmm: SyntheticVmm, request: Uint8Array, writable: boolean): number {
+    const [region] = vmm.memory.regions;
+    const attack = new RingAttack(vmm);
+    attack.memory.write(attack.request, request);
+    const piece = (index: number): RawDescriptor => [
+      region!.guestAddress,
+      region!.size,
+      (index < PIECES ? NEXT : 0) | (writable ? WRITE : 0),
+      index + 1,
+    ];
+    const pieces = Array.from({ length: PIECES }, (_, index) => piece(index + 1));
+    const table = attack.indirectTable([attack.request, request.length, NEXT, 1], ...pieces);
+    attack.descriptors(0, [table, (PIECES + 1) * DESCRIPTOR_BYTES, INDIRECT]);
+    const begin = performance.now();
+    attack.go(0);
+    expect(takeAll(vmm, ENDLESS_MILLISECONDS * 10)).toBe(1);
+    return performance.now() - begin;
+  }
+
+  it.each([
+    ["BATCH_FORGET", FUSE_BATCH_FORGET, [(PIECES * ONE_REGION[0]!.bytes) / 16, 0], false],
+    ["LOOKUP of a name without an end", FUSE_LOOKUP, [], false],
+    ["GETXATTR of a name without an end", FUSE_GETXATTR, [0, 0], false],
+    ["WRITE", FUSE_WRITE, [0, 0, 0, 0, 0xffff_ffff, 0, 0, 0, 0, 0], false],
+    ["READDIR", FUSE_READDIR, [0, 0, 0, 0, 0xffff_ffff, 0, 0, 0, 0, 0], true],
+    ["READDIRPLUS", FUSE_READDIRPLUS, [0, 0, 0, 0, 0xffff_ffff, 0, 0, 0, 0, 0], true],
+  ] as const)("%s over 4 GiB is answered soon", (_name, opcode, words, writable) => {
+    try {
+      using vmm = ground.vmm({ memory: ONE_REGION, queueSize: 1024 });
+      vmm.session();
+      const args = new Uint8Array(Uint32Array.from(words).buffer);
+      const honest = fuseInHeader.size + args.length;
+      const len = honest + (writable ? 0 : PIECES * ONE_REGION[0]!.bytes);
+      const request = encodeRequest(opcode, 1, [args], { len });
+      expect(endless(vmm, request, writable)).toBeLessThan(ENDLESS_MILLISECONDS);
+    } finally {
+      ground.verify();
+    }
+  });
+});
 
 describe.each([true, false])("with EVENT_IDX %s the daemon survives", (eventIdx) => {
   it.each(RING_CASES)("$name", (ringCase) => {
