@@ -14,7 +14,7 @@ import { join } from "node:path";
 export const BIG_BYTES = 64 << 20;
 export const NAMED_FILES = 1024;
 export const LISTED_FILES = 10_000;
-const WALKED_FILES = 2000;
+export const WALKED_FILES = 2000;
 const WALKED_DIRECTORIES = 120;
 const WALKED_SYMLINKS = 100;
 
@@ -85,13 +85,22 @@ function makeWalkedTree(root: string): void {
   }
   for (let index = 0; index < WALKED_FILES; index++) {
     const directory = directories[(index * 31) % directories.length]!;
-    const content = seededBytes(40_000 + index, walkedFileBytes(index));
-    writeFileSync(join(directory, `source-${index}.ts`), content);
+    const content = seededBytes(walkedFileSeed(index), walkedFileBytes(index));
+    writeFileSync(join(directory, walkedFile(index)), content);
   }
   for (let index = 0; index < WALKED_SYMLINKS; index++) {
     const directory = directories[(index * 17) % directories.length]!;
     symlinkSync(`../some/where/else-${index}`, join(directory, `link-${index}`));
   }
+}
+
+/** The name of a file below `tree/`: no two directories have the same one. */
+export function walkedFile(index: number): string {
+  return `source-${index}.ts`;
+}
+
+export function walkedFileSeed(index: number): number {
+  return 40_000 + index;
 }
 
 /** As in a source tree: mostly a few KiB, some large: 60 %, 30 %, 9 % and 1 %. */

@@ -35,11 +35,8 @@ export class CallWaiter implements Waiter {
   wait(): void {
     for (;;) {
       if (this.#arm()) return;
-      if (this.#spinMilliseconds > 0 && this.#spin()) return;
-      this.sleeps++;
-      if (this.#poll.wait(ANSWER_MILLISECONDS) === 0) {
-        throw new NoAnswer(`no answer in ${ANSWER_MILLISECONDS / 1000} s`);
-      }
+      // Whatever the rings say by now, a guest learns of it by the interrupt: it is waited for.
+      if (this.#spinMilliseconds === 0 || !this.#spin()) this.#sleep();
       this.#drain();
     }
   }
@@ -56,12 +53,24 @@ export class CallWaiter implements Waiter {
     const end = performance.now() + this.#spinMilliseconds;
     do {
       for (let look = 0; look < LOOKS_PER_CLOCK_READING; look++) {
-        for (let index = 0; index < this.#queues.length; index++) {
-          const { ring } = this.#queues[index]!;
-          if (ring.deviceUsedIndex() !== ring.usedIndex) return true;
-        }
+        if (this.#hasAnswer() && this.#poll.wait(0) > 0) return true;
       }
     } while (performance.now() < end);
+    return false;
+  }
+
+  #sleep(): void {
+    this.sleeps++;
+    if (this.#poll.wait(ANSWER_MILLISECONDS) === 0) {
+      throw new NoAnswer(`no answer in ${ANSWER_MILLISECONDS / 1000} s`);
+    }
+  }
+
+  #hasAnswer(): boolean {
+    for (let index = 0; index < this.#queues.length; index++) {
+      const { ring } = this.#queues[index]!;
+      if (ring.deviceUsedIndex() !== ring.usedIndex) return true;
+    }
     return false;
   }
 

@@ -75,7 +75,13 @@ export function peer(name: Peer, tree: SharedTree): Contender | Missing {
       name,
       title: `C ${version[1]}`,
       isOurs: false,
-      command: [...program, "-f", "-o", `source=${tree.folder},cache=always,sandbox=chroot`, ...C_OPTIONS],
+      command: [
+        ...program,
+        "-f",
+        "-o",
+        `source=${tree.folder},cache=always,sandbox=chroot`,
+        ...C_OPTIONS,
+      ],
       socketOption: "--socket-path=",
     };
   }

@@ -1,10 +1,5 @@
 /** The rows of the table: what is sent, and what the project wants to reach. */
-import {
-  ListLoad,
-  MixedLoad,
-  RandomReadLoad,
-  SequentialReadLoad,
-} from "./data-workloads.ts";
+import { ListLoad, MixedLoad, RandomReadLoad, SequentialReadLoad } from "./data-workloads.ts";
 import {
   AbsentLookupLoad,
   GetattrLoad,

@@ -3,13 +3,16 @@
  * listing offsets, which are the daemon's own. Taken by ordinary requests, outside the timed part.
  */
 import { FUSE_ROOT_ID } from "../../src/abi/fuse.ts";
-import type { FuseClient } from "../frontend/fuse-client.ts";
+import { ENOSYS } from "../../src/base/errno.ts";
+import { type FuseClient, FuseError } from "../frontend/fuse-client.ts";
 import { NAMED_FILES, namedFile } from "./bench-tree.ts";
 
 export interface ShareFacts {
   readonly namesDirectory: number;
   /** nodeids of the files of `names/`. */
   readonly named: Float64Array;
+  /** nodeid of `tree/`. */
+  readonly walkRoot: number;
   readonly big: number;
   readonly bigHandle: number;
   readonly listDirectory: number;
@@ -38,7 +41,7 @@ export function learnShare(fuse: FuseClient, streams: number): ShareFacts {
   const listDirectory = fuse.lookup(FUSE_ROOT_ID, "list").nodeid;
   const listHandles = new Float64Array(streams);
   for (let stream = 0; stream < streams; stream++) {
-    listHandles[stream] = fuse.opendir(listDirectory).fh;
+    listHandles[stream] = handleOf(() => fuse.opendir(listDirectory));
   }
   const listOffsets = new Map<number, ListOffsets>();
   for (const bytes of LIST_BYTES) {
@@ -47,8 +50,9 @@ export function learnShare(fuse: FuseClient, streams: number): ShareFacts {
   return {
     namesDirectory,
     named,
+    walkRoot: fuse.lookup(FUSE_ROOT_ID, "tree").nodeid,
     big,
-    bigHandle: fuse.open(big).fh,
+    bigHandle: handleOf(() => fuse.open(big)),
     listDirectory,
     listHandles,
     listOffsets,
@@ -70,12 +74,26 @@ function offsetsOf(fuse: FuseClient, directory: number, fh: number, bytes: numbe
   };
 }
 
+/** A handle, or 0 where the daemon says that none is needed. */
+export function handleOf(open: () => { readonly fh: number }): number {
+  try {
+    return open().fh;
+  } catch (error) {
+    if (error instanceof FuseError && error.errno === ENOSYS) return 0;
+    throw error;
+  }
+}
+
 /** Facts of the same shape for a device that answers nothing. */
 export function noFacts(streams: number): ShareFacts {
-  const offsets = { low: Uint32Array.from({ length: 400 }, (_, i) => i), high: new Uint32Array(400) };
+  const offsets = {
+    low: Uint32Array.from({ length: 400 }, (_, i) => i),
+    high: new Uint32Array(400),
+  };
   return {
     namesDirectory: 2,
     named: Float64Array.from({ length: NAMED_FILES }, (_, index) => 3 + index),
+    walkRoot: 2002,
     big: 2000,
     bigHandle: 1,
     listDirectory: 2001,

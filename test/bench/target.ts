@@ -1,14 +1,16 @@
 /** One running daemon with a session of its own, ready for any row. */
 import { spawnSync } from "node:child_process";
+import { cpus } from "node:os";
 import { DaemonProcess } from "../frontend/daemon-process.ts";
 import { LINUX_INIT_FLAGS, OPEN_INIT_FLAGS } from "../frontend/fuse-client.ts";
 import { RequestLane } from "../frontend/request-lane.ts";
-import { SyntheticVmm } from "../frontend/synthetic-vmm.ts";
+import { FIRST_REQUEST_QUEUE, SyntheticVmm } from "../frontend/synthetic-vmm.ts";
 import { CallWaiter } from "./call-waiter.ts";
 import type { Contender } from "./contenders.ts";
 import { Pump } from "./pump.ts";
 import { DATA_BYTES, DEPTH_MAX } from "./rows.ts";
 import { learnShare, type ShareFacts } from "./share-facts.ts";
+import { verifyAnswers, verifyLanes } from "./verify.ts";
 
 export interface TargetPlan {
   /** The cores that the daemon may use. One that gets fewer than the machine has must see so. */
@@ -39,34 +41,37 @@ export class Target implements Disposable {
   readonly waiter: CallWaiter;
   readonly pump: Pump;
   readonly facts: ShareFacts;
+  readonly #started: DisposableStack;
 
+  /** @throws when the daemon does not start, or answers wrongly. */
   constructor(contender: Contender, plan: TargetPlan) {
+    using started = new DisposableStack();
     this.contender = contender;
-    this.daemon = startDaemon(contender, plan);
-    try {
-      this.vmm = SyntheticVmm.start(this.daemon.socketPath, {
+    this.daemon = started.use(startDaemon(contender, plan));
+    this.vmm = started.use(
+      SyntheticVmm.start(this.daemon.socketPath, {
         memory: [{ guestAddress: 0x10_0000, bytes: memoryBytes(plan) }],
         requestQueues: plan.queues,
         queueSize: QUEUE_SIZE,
-      });
-    } catch (error) {
-      this.daemon[Symbol.dispose]();
-      throw new Error(`${contender.title}: ${this.daemon.log}`, { cause: error });
-    }
+      }),
+    );
     const fuse = this.vmm.fuse();
     const flags = plan.session === "handles" ? OPEN_INIT_FLAGS : LINUX_INIT_FLAGS;
     fuse.init({ flags, max_readahead: DATA_BYTES });
     this.facts = learnShare(fuse, plan.depth * plan.queues);
-    const queues = this.vmm.queues.slice(1);
+    // The client and the lanes lay their chains out in the same ring: from here on, lanes only.
+    verifyAnswers(fuse, this.facts);
+    const queues = this.vmm.queues.slice(FIRST_REQUEST_QUEUE);
     const lanePlan = { depth: plan.depth, dataBytes: DATA_BYTES, indirect: this.vmm.hasIndirect };
     this.lanes = queues.map((queue) => new RequestLane(this.vmm.memory, queue, lanePlan));
     this.waiter = new CallWaiter(queues, this.vmm.client.fd, plan.driverSpinMicroseconds);
     this.pump = new Pump(this.lanes, this.waiter);
+    verifyLanes(this.lanes, this.facts);
+    this.#started = started.move();
   }
 
   [Symbol.dispose](): void {
-    this.vmm[Symbol.dispose]();
-    this.daemon[Symbol.dispose]();
+    this.#started[Symbol.dispose]();
   }
 }
 
@@ -74,6 +79,9 @@ function memoryBytes(plan: TargetPlan): number {
   const bytes = OTHER_BYTES + plan.queues * plan.depth * (DATA_BYTES + 64 * PAGE);
   return Math.ceil(bytes / (1 << 20)) << 20;
 }
+
+/** As taskset writes it: 0-1, say. */
+const ALL_CORES = `0-${cpus().length - 1}`;
 
 /** Slots of the generator's own lane, without a daemon. */
 export const NULL_PLAN = { depth: DEPTH_MAX, dataBytes: DATA_BYTES, indirect: true };
@@ -83,8 +91,9 @@ export const NULL_PLAN = { depth: DEPTH_MAX, dataBytes: DATA_BYTES, indirect: tr
  * there only when it runs: it may believe that the machine is as large as it is.
  */
 function startDaemon(contender: Contender, plan: TargetPlan): DaemonProcess {
-  const pin = ["taskset", "-c", String(plan.daemonCore)];
-  const command = plan.oneCore ? [...pin, ...contender.command] : contender.command;
+  // Said in any case: the generator has been put on its core, and children inherit that.
+  const cores = plan.oneCore ? String(plan.daemonCore) : ALL_CORES;
+  const command = ["taskset", "-c", cores, ...contender.command];
   const daemon = DaemonProcess.start(command, contender.socketOption);
   if (!plan.oneCore) pinProcess(daemon.pid, plan.daemonCore);
   return daemon;
