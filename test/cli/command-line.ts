@@ -7,6 +7,8 @@ import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 
 const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+/** Keeps Node from stripping the same types again for each of some hundred processes. */
+const COMPILE_CACHE = fileURLToPath(new URL("../../.cache/compile", import.meta.url));
 
 export interface Ran {
   readonly code: number | null;
@@ -26,7 +28,12 @@ export function castorefs(args: readonly string[], options: RunOptions = {}): Pr
   const child = spawn(process.execPath, ["--conditions=castorefs-source", MAIN, ...args], {
     cwd: options.cwd,
     // Nothing of the runner's environment may colour the outcome.
-    env: { PATH: process.env["PATH"], HOME: "/nonexistent", ...options.env },
+    env: {
+      PATH: process.env["PATH"],
+      HOME: "/nonexistent",
+      NODE_COMPILE_CACHE: COMPILE_CACHE,
+      ...options.env,
+    },
     stdio: ["pipe", "pipe", "pipe"],
   });
   const out: Buffer[] = [];
