@@ -21,7 +21,7 @@ import {
   segmentsPath,
 } from "./disk-layout.ts";
 import { StoreAbsent, StoreError, UnsupportedFormat } from "./errors.ts";
-import { indexFailure, isSqliteCannotOpen, systemFailure } from "./sqlite-failure.ts";
+import { indexFailure, isSqliteWriteRefusal, systemFailure } from "./sqlite-failure.ts";
 
 /** How long a statement waits for another process that is just committing. */
 const BUSY_MILLISECONDS = 20_000;
@@ -93,7 +93,7 @@ function openForReading(path: string): DatabaseSync {
     database.prepare("PRAGMA user_version").get();
     return database;
   } catch (error) {
-    if (!isSqliteCannotOpen(error) || hasUnmergedCommits(path)) throw error;
+    if (!isSqliteWriteRefusal(error) || hasUnmergedCommits(path)) throw error;
     failure = error;
   }
   try {

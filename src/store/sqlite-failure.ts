@@ -30,8 +30,10 @@ export function isSqliteBusy(error: unknown): boolean {
   return sqliteCode(error) === SQLITE_BUSY;
 }
 
-export function isSqliteCannotOpen(error: unknown): boolean {
-  return sqliteCode(error) === SQLITE_CANTOPEN;
+/** True when SQLite may not write what it needs beside the database. */
+export function isSqliteWriteRefusal(error: unknown): boolean {
+  const code = sqliteCode(error);
+  return code === SQLITE_CANTOPEN || code === SQLITE_READONLY;
 }
 
 /** `error` itself if it is a StoreError, otherwise a StoreError about `path` that it caused. */

@@ -1,9 +1,7 @@
 /** What a store on disk does when its files are not what they were. */
 import { execFileSync } from "node:child_process";
 import {
-  chmodSync,
   closeSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -12,7 +10,7 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { expect, onTestFinished, test } from "vitest";
@@ -403,16 +401,26 @@ test("chunks that lie together are read with one copy", async () => {
   expect(sink.mappedCopies).toBe(1);
 });
 
-test("a store in a folder that may only be read can be read", async () => {
+test("a store in a folder that may only be read can be read, and not written", async () => {
   const { folder, small } = await makeStore();
   for (const name of readdirSync(folder)) {
     if (/-(wal|shm)$/.test(name)) rmSync(join(folder, name));
   }
-  mkdirSync(join(folder, "unused"));
-  chmodSync(folder, 0o555);
-  onTestFinished(() => chmodSync(folder, 0o755));
-  const { reader, sink } = openReader(folder);
-  expect(reader.blob(small.bytes, 0)!.read(0, 1, sink)).toBe(0);
+  execFileSync("chmod", ["-R", "a+rX,a-w", dirname(folder)]);
+  onTestFinished(() => {
+    execFileSync("chmod", ["-R", "u+w", dirname(folder)]);
+  });
+  // Root may write anywhere: ask as nobody then.
+  const script = `
+    import { openDiskStore } from ${JSON.stringify(source("disk-store"))};
+    import { Digest } from ${JSON.stringify(source("../castore/digest"))};
+    if (process.getuid() === 0) { process.setgid(65534); process.setuid(65534); }
+    using store = openDiskStore(${JSON.stringify(folder)});
+    const stat = await store.blobs.stat(Digest.parse("${small}"));
+    const refusal = await store.openWriter().catch((error) => error);
+    console.log(stat.size + "|" + refusal.name + "|" + refusal.remedy);`;
+  const out = execFileSync(process.execPath, ["--input-type=module-typescript", "-e", script]);
+  expect(out.toString()).toBe("5000|StoreError|check the permissions of the store\n");
 });
 
 function source(name: string): string {
