@@ -27,7 +27,7 @@ export const CASTOREFS: readonly string[] = [
 ];
 
 /** How long a daemon may take until its socket is there, and to end when asked. */
-const START_MILLISECONDS = 20_000;
+const START_MILLISECONDS = 40_000;
 const STOP_MILLISECONDS = 5_000;
 
 export interface StoreOnDisk extends Disposable {

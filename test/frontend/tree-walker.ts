@@ -15,7 +15,7 @@ import { ENOSYS } from "../../src/base/errno.ts";
 import type { RequestLane } from "./request-lane.ts";
 import { NOTHING } from "./split-ring-driver.ts";
 
-const ANSWER_MILLISECONDS = 10_000;
+const ANSWER_MILLISECONDS = 20_000;
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
 const S_IFREG = 0o100000;

@@ -21,7 +21,7 @@ import {
 } from "./vhost-user-protocol.ts";
 
 /** How long a device may take to answer a message. */
-const ANSWER_MILLISECONDS = 5_000;
+const ANSWER_MILLISECONDS = 20_000;
 /** How long a daemon may take from making its socket to listening on it. */
 const CONNECT_MILLISECONDS = 500;
 /** The largest payload a device may send us. */

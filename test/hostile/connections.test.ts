@@ -8,8 +8,8 @@ import { encodeMessage, VhostUserClient } from "../frontend/vhost-user-client.ts
 import { REQUEST } from "../frontend/vhost-user-protocol.ts";
 import { ProvingGround, SMALL_MEMORY } from "./proving-ground.ts";
 
-const ANSWER_MILLISECONDS = 5_000;
-const END_MILLISECONDS = 5_000;
+const ANSWER_MILLISECONDS = 20_000;
+const END_MILLISECONDS = 15_000;
 const CONNECTIONS = 200;
 const NONE = new Uint8Array(0);
 

@@ -11,7 +11,7 @@ import { SyntheticVmm } from "../frontend/synthetic-vmm.ts";
 export const SMALL_MEMORY: readonly RegionPlan[] = [{ guestAddress: 0x10_0000, bytes: 4 << 20 }];
 
 /** How long file descriptors of a dead connection may linger. */
-const SETTLE_MILLISECONDS = 3_000;
+const SETTLE_MILLISECONDS = 10_000;
 /** A daemon that is idle uses next to no CPU in a window of this length … */
 const IDLE_WINDOW_MILLISECONDS = 25;
 /** … less than this share of it. */

@@ -22,6 +22,8 @@ import type { Scribble, ScribblerData } from "./scribbler.ts";
 /** How long each attack goes on. */
 const ATTACK_MILLISECONDS = Number(process.env["CASTOREFS_REWRITE_MS"] ?? 1_500);
 const RING_SIZE = 16;
+/** The largest length of a variant that fits into memory. */
+const LENGTH_MAX = 65_536;
 const START_MILLISECONDS = 5_000;
 
 let ground: ProvingGround;
@@ -58,7 +60,7 @@ function scribbles(attack: RingAttack, file: number): Scribble[] {
     [attack.reply, 4096, WRITE],
     [attack.reply, 16, WRITE | NEXT, 2],
     [attack.reply + 8192, 50_000, WRITE],
-    [attack.reply, 65_536, WRITE | NEXT, 3],
+    [attack.reply, LENGTH_MAX, WRITE | NEXT, 3],
     [2 ** 45, 4096, WRITE],
     [attack.end - 8, 4096, WRITE],
     [attack.request, 0xffff_ffff, NEXT, 1],
@@ -90,10 +92,11 @@ async function attack(
   const trap = new RingAttack(vmm);
   const { ring } = trap;
   trap.descriptors(0, [trap.request, 56, NEXT, 1], [trap.reply, 4096, WRITE]);
-  trap.mayChange(trap.reply, 65_536);
-  trap.mayChange(ring.descriptorTable, DESCRIPTOR_BYTES * RING_SIZE);
-  trap.mayChange(ring.availRing, 6 + 2 * RING_SIZE);
-  trap.mayChange(trap.request, 200);
+  // A descriptor is read in two halves: any address may come with the length of another variant.
+  for (const address of [trap.reply, trap.reply + 8192, trap.request, ring.descriptorTable]) {
+    trap.mayChange(address, LENGTH_MAX);
+  }
+  trap.mayChange(trap.end - 8, 8);
   trap.remember();
   const stop = new Int32Array(new SharedArrayBuffer(4));
   const writes = new Int32Array(new SharedArrayBuffer(4));
