@@ -100,6 +100,23 @@ export class DaemonProcess implements Disposable {
     return DaemonProcess.start([...CASTOREFS, "serve", "--store", storeDirectory, ...options]);
   }
 
+  /** `castorefs serve --fd` on a socket that this process opened at `socketPath`. */
+  static inherit(
+    fd: number,
+    socketPath: string,
+    storeDirectory: string,
+    ...options: string[]
+  ): DaemonProcess {
+    const folder = mkdtempSync(join(tmpdir(), "castorefs-daemon-"));
+    const log = join(folder, "log");
+    const [program, ...args] = CASTOREFS;
+    const output = openSync(log, "w");
+    const serve = ["serve", "--store", storeDirectory, "--fd", "3", ...options];
+    const child = spawn(program!, [...args, ...serve], { stdio: ["ignore", output, output, fd] });
+    closeSync(output);
+    return new DaemonProcess(child, folder, socketPath, log);
+  }
+
   /** What the process wrote to its standard output and error so far. */
   get log(): string {
     return readFileSync(this.#log, "utf8");

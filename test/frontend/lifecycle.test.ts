@@ -1,13 +1,18 @@
 /** Connections, negotiation, stops, restarts and resets of a real daemon; its beginning and its end. */
-import { ftruncateSync, readSync, writeSync } from "node:fs";
+import { ftruncateSync, mkdtempSync, readSync, rmSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { acceptUnix, closeFd, connectUnix, listenUnix } from "node-vhost-user";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FUSE_ROOT_ID, fuseAttrOut, fuseGetattrIn } from "../../src/abi/fuse.ts";
 import { FUSE_GETATTR } from "../../src/abi/fuse-constants.ts";
+import { ChainPort } from "./chain-port.ts";
+import { PLAIN_SHAPE } from "./chain-shape.ts";
 import { castorefs, DaemonProcess, eventually } from "./daemon-process.ts";
 import { decodeReply, encodeRequest } from "./fuse-request.ts";
 import { makeShare, ROOT_NAME, type ShareFixture } from "./share-fixture.ts";
-import { PC_REGIONS } from "./synthetic-memory.ts";
-import { FIRST_REQUEST_QUEUE, SyntheticVmm } from "./synthetic-vmm.ts";
+import { ONE_REGION, PC_REGIONS } from "./synthetic-memory.ts";
+import { FIRST_REQUEST_QUEUE, HIGH_PRIORITY_QUEUE, SyntheticVmm } from "./synthetic-vmm.ts";
 import { VhostUserClient, viewOf } from "./vhost-user-client.ts";
 import { FEATURE, PROTOCOL_FEATURE } from "./vhost-user-protocol.ts";
 
@@ -178,6 +183,68 @@ describe("a ring", () => {
     expect(fuse.getattr(FUSE_ROOT_ID).mode).toBe(ROOT_MODE);
   });
 
+  it("starts whatever the order in which it was described", () => {
+    using vmm = SyntheticVmm.negotiate(daemon.socketPath);
+    vmm.shareMemory();
+    const { client, memory } = vmm;
+    for (let index = 0; index < 2; index++) vmm.addQueue();
+    vmm.startQueue(HIGH_PRIORITY_QUEUE);
+    const { ring, kickEvent, callEvent } = vmm.queues[FIRST_REQUEST_QUEUE]!;
+    client.setVringEnable(FIRST_REQUEST_QUEUE, true);
+    client.setVringCall(FIRST_REQUEST_QUEUE, callEvent.fd);
+    client.setVringAddress(
+      FIRST_REQUEST_QUEUE,
+      memory.userAddress(ring.descriptorTable),
+      memory.userAddress(ring.availRing),
+      memory.userAddress(ring.usedRing),
+    );
+    client.setVringBase(FIRST_REQUEST_QUEUE, 0);
+    client.setVringNum(FIRST_REQUEST_QUEUE, ring.size);
+    client.setVringKick(FIRST_REQUEST_QUEUE, kickEvent.fd);
+    expect(vmm.session().getattr(FUSE_ROOT_ID).mode).toBe(ROOT_MODE);
+  });
+
+  it("may be started again at another place, with another size", () => {
+    using vmm = SyntheticVmm.start(daemon.socketPath, { queueSize: 64 });
+    vmm.session();
+    for (const size of [128, 16, 256]) {
+      vmm.stopQueue(FIRST_REQUEST_QUEUE);
+      vmm.replaceQueue(FIRST_REQUEST_QUEUE, size);
+      vmm.startQueue(FIRST_REQUEST_QUEUE);
+      expect(vmm.fuse().getattr(FUSE_ROOT_ID).mode).toBe(ROOT_MODE);
+    }
+  });
+
+  it.each([{ memorySlots: true }, { memorySlots: false }])(
+    "runs on while memory is plugged in and out, with %o",
+    (plan) => {
+      const memory = [...ONE_REGION, { guestAddress: 0x1_0000_0000, bytes: 4 << 20 }];
+      using vmm = SyntheticVmm.negotiate(daemon.socketPath, { memory, ...plan });
+      const [first, second] = vmm.memory.regions;
+      const plug = () =>
+        plan.memorySlots
+          ? vmm.client.addMemoryRegion(second!)
+          : vmm.client.setMemoryTable([first!, second!]);
+      const unplug = () =>
+        plan.memorySlots
+          ? vmm.client.removeMemoryRegion(second!)
+          : vmm.client.setMemoryTable([first!]);
+      vmm.client.setMemoryTable([first!]);
+      vmm.startQueues();
+      vmm.session();
+      const far = new ChainPort(vmm.memory, vmm.queues[1]!, second!.guestAddress);
+      const getattr = encodeRequest(FUSE_GETATTR, 1, [new Uint8Array(fuseGetattrIn.size)]);
+      const used = () => far.transact(getattr, 500, PLAIN_SHAPE).usedLength;
+      for (let round = 0; round < 3; round++) {
+        expect(used()).toBe(0);
+        plug();
+        expect(used()).toBe(16 + fuseAttrOut.size);
+        unplug();
+      }
+      expect(vmm.fuse().getattr(FUSE_ROOT_ID).mode).toBe(ROOT_MODE);
+    },
+  );
+
   it("follows a new memory table", () => {
     using vmm = SyntheticVmm.start(daemon.socketPath);
     const fuse = vmm.session();
@@ -261,6 +328,35 @@ describe("the daemon", () => {
     serveOnce(once.socketPath);
     expect(once.ended(END_MILLISECONDS)).toBe(true);
     expect(await once.outcome()).toBe(0);
+  });
+
+  it("takes a listening socket from its parent", () => {
+    const folder = mkdtempSync(join(tmpdir(), "castorefs-fd-"));
+    const path = join(folder, "inherited");
+    const listening = listenUnix(path);
+    using inherited = DaemonProcess.inherit(listening, path, share.store, "--root", ROOT_NAME);
+    closeFd(listening);
+    serveOnce(path);
+    serveOnce(path);
+    expect(inherited.isAlive).toBe(true);
+    rmSync(folder, { recursive: true });
+  });
+
+  it("takes a connected socket from its parent, and ends with it", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "castorefs-fd-"));
+    const path = join(folder, "connected");
+    const listening = listenUnix(path);
+    const ours = connectUnix(path);
+    const theirs = acceptUnix(listening)!;
+    using inherited = DaemonProcess.inherit(theirs, path, share.store, "--root", ROOT_NAME);
+    closeFd(theirs);
+    closeFd(listening);
+    const client = new VhostUserClient(ours);
+    expect(client.getFeatures().has(FEATURE.VERSION_1)).toBe(true);
+    client.close();
+    expect(inherited.ended(END_MILLISECONDS)).toBe(true);
+    expect(await inherited.outcome()).toBe(0);
+    rmSync(folder, { recursive: true });
   });
 
   it.each(["SIGTERM", "SIGINT"] as const)("ends cleanly at %s, with a client", async (signal) => {

@@ -125,6 +125,15 @@ export class SyntheticVmm implements Disposable {
     return queue;
   }
 
+  /** Lays a ring out anew, of another size; the device must have stopped it. */
+  replaceQueue(index: number, size: number): DriverQueue {
+    const plan = { size, eventIdx: this.hasEventIdx };
+    this.queues[index]![Symbol.dispose]();
+    this.queues[index] = new DriverQueue(this.memory, plan, this.client.fd);
+    this.#ports[index] = undefined;
+    return this.queues[index];
+  }
+
   /** Tells the device all about a ring, from index `base` on. */
   startQueue(index: number, base = 0): void {
     const { client, memory } = this;

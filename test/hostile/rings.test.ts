@@ -67,6 +67,33 @@ function restart(vmm: SyntheticVmm): void {
   vmm.startQueue(FIRST_REQUEST_QUEUE);
 }
 
+describe("the log", () => {
+  const CHAINS = 5_000;
+  const LINES_MAX = 100;
+
+  it(`gets few lines from ${CHAINS} broken chains and as many broken requests`, () => {
+    const lines = () => ground.daemon.log.split("\n").length;
+    using vmm = ground.vmm({ queueSize: RING_SIZE });
+    vmm.session();
+    const before = lines();
+    const attack = new RingAttack(vmm);
+    const queue = vmm.queues[FIRST_REQUEST_QUEUE]!;
+    attack.descriptors(0, [attack.request, 56, NEXT, 0xffff]);
+    attack.descriptors(1, [attack.request, 40, NEXT, 2], [attack.reply, 4096, WRITE]);
+    for (let index = 0; index < CHAINS; index++) {
+      queue.ring.push(0);
+      queue.ring.push(1);
+      queue.flush();
+      for (let left = 2; left > 0; left--) {
+        expect(queue.take(ANSWER_MILLISECONDS)).not.toBe(NOTHING);
+      }
+    }
+    expect(lines() - before).toBeLessThan(LINES_MAX);
+    vmm[Symbol.dispose]();
+    ground.verify();
+  });
+});
+
 describe("work without end", () => {
   /** As many pieces of 32 MiB as a length of 32 bits can tell of. */
   const PIECES = 127;
