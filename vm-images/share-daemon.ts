@@ -11,6 +11,9 @@ const CHECKOUT = fileURLToPath(new URL("..", import.meta.url));
 /** How long `serve` may take until its socket is there, in seconds. */
 const LISTEN_SECONDS_MAX = 20;
 
+/** What it logs once virtual machines can connect. */
+const SERVING = / info serving /;
+
 /** How long a daemon may take to end after SIGTERM, in seconds; a slower one is killed. */
 const STOP_SECONDS_MAX = 10;
 
@@ -53,13 +56,16 @@ export class ShareDaemon implements AsyncDisposable {
 
   /** Starts `castorefs serve --socket-path socketPath ...args`; settles once it listens. */
   static async serve(socketPath: string, args: readonly string[]): Promise<ShareDaemon> {
-    return await ShareDaemon.start(socketPath, [
-      ...launcher(),
-      "serve",
-      "--socket-path",
-      socketPath,
-      ...args,
-    ]);
+    const command = [...launcher(), "serve", "--socket-path", socketPath, ...args];
+    const daemon = new ShareDaemon(socketPath, command);
+    try {
+      // The socket's file alone says nothing: a killed daemon leaves its own behind.
+      await daemon.#log.waitFor(SERVING, LISTEN_SECONDS_MAX);
+    } catch (error) {
+      await daemon[Symbol.asyncDispose]();
+      throw new Error(`${command.join(" ")}: does not listen`, { cause: error });
+    }
+    return daemon;
   }
 
   /** Starts `castorefs serve --fd 3 ...args` with a socket that listens at socketPath already. */

@@ -103,6 +103,23 @@ describe("the lives of guests and daemons", () => {
     expect(daemon.alive).toBe(true);
   }, 200_000);
 
+  it("is followed by a new daemon on the same path when it is killed under a guest", async () => {
+    await using daemon = await corpus.serve();
+    await using orphan = await Guest.start(
+      guestOptions(daemon, `${MOUNT}; echo "@mounted"; read -r go; ${CHECK}`),
+    );
+    await orphan.port.waitFor(/@mounted/, GUEST_SECONDS_MAX);
+    daemon.kill();
+    await daemon.ended;
+    orphan.send("go"); // waits for ever: this QEMU has no way to connect its device again
+    await using next = await ShareDaemon.serve(daemon.socketPath, corpus.serveArguments());
+    const result = await bootGuest(guestOptions(next, `${MOUNT}; ${CHECK}`));
+    expect(result.output).toBe(good);
+    orphan.kill();
+    expect((await orphan.result).end).toBe("killed");
+    expect(await next.stop()).toBe(0);
+  }, 200_000);
+
   it("serves several request queues with large rings", async () => {
     await using daemon = await corpus.serve("--queues", "4");
     const { output } = await bootGuest({
