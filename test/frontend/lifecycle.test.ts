@@ -1,5 +1,5 @@
 /** Connections, negotiation, stops, restarts and resets of a real daemon; its beginning and its end. */
-import { ftruncateSync, mkdtempSync, readSync, rmSync, writeSync } from "node:fs";
+import { existsSync, ftruncateSync, mkdtempSync, readSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { acceptUnix, closeFd, connectUnix, listenUnix } from "node-vhost-user";
@@ -365,7 +365,18 @@ describe("the daemon", () => {
     vmm.session();
     doomed.signal(signal);
     expect(doomed.ended(END_MILLISECONDS)).toBe(true);
-    expect(typeof (await doomed.outcome())).toBe("number");
+    expect(await doomed.outcome()).toBe(0);
+    expect(existsSync(doomed.socketPath)).toBe(false);
+  });
+
+  it("ends cleanly at a SIGTERM that comes while it is starting", async () => {
+    for (let round = 0; round < 3; round++) {
+      using doomed = DaemonProcess.serve(share.store, "--root", ROOT_NAME);
+      doomed.signal("SIGTERM");
+      expect(doomed.ended(END_MILLISECONDS)).toBe(true);
+      expect(await doomed.outcome()).toBe(0);
+      expect(existsSync(doomed.socketPath)).toBe(false);
+    }
   });
 
   it("shows all roots by name, and lists them only when allowed", () => {

@@ -116,10 +116,12 @@ async function serve(options: ServeOptions, { out, err }: Context): Promise<void
   });
   // Loaded here, so that other commands start without the native libraries.
   const { startServe } = await import("../../daemon/serve.ts");
+  // A signal may come while the device thread starts, when the socket is there already.
+  const signalled = Promise.withResolvers<void>();
+  process.once("SIGTERM", signalled.resolve);
+  process.once("SIGINT", signalled.resolve);
   const serving = await startServe(config, logger).catch(explainNative);
-  const stop = () => serving.stop();
-  process.once("SIGTERM", stop);
-  process.once("SIGINT", stop);
+  void signalled.promise.then(() => serving.stop());
   await serving.ended;
 }
 
