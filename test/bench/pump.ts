@@ -1,6 +1,7 @@
 /**
  * The timed loop: keeps `depth` requests on every lane under way for a while and counts what comes
- * back. Nothing in it allocates per request. The clock is read once per batch of answers, so at
+ * back. Nothing in it allocates per request. Each request is shown to the device at once, as Linux
+ * does it, and kicked if the device wants that. The clock is read once per batch of answers, so at
  * depths above 1 a latency includes the sending of its batch.
  */
 import type { RequestLane } from "../frontend/request-lane.ts";
@@ -64,15 +65,14 @@ export class Pump {
       for (let slot = 0; slot < depth; slot++) {
         begun[index * depth + slot] = begin;
         workload.send(lane, slot, index * depth + slot);
+        lane.flush();
       }
-      lane.flush();
     }
     let underWay = lanes.length * depth;
     while (underWay > 0) {
       let answers = 0;
       for (let index = 0; index < lanes.length; index++) {
         const lane = lanes[index]!;
-        let sent = 0;
         for (let slot = lane.poll(); slot !== NOTHING; slot = lane.poll()) {
           if (answers === 0) now = performance.now();
           answers++;
@@ -89,9 +89,8 @@ export class Pump {
             begun[stream] = now;
           }
           workload.send(lane, slot, stream);
-          sent++;
+          lane.flush();
         }
-        if (sent > 0) lane.flush();
       }
       requests += answers;
       if (answers === 0) this.#waiter.wait();
