@@ -17,7 +17,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 INSTALLED := node_modules/.castorefs-installed
 
-.PHONY: help setup native compile build guest test check demo install clean distclean
+.PHONY: help setup native compile build guest test check bench micro-bench demo install clean distclean
 
 help: ## Say what each target does
 	@echo 'castorefs: a virtio-fs device that serves a content-addressed store'
@@ -67,6 +67,13 @@ check: setup ## Check format, lint, types, layers and dead code; changes nothing
 	@vitest run test/tidy.test.ts
 	@if command -v shellcheck >/dev/null; then \
 	  echo 'check: shell scripts'; git ls-files '*.sh' .ci/run | xargs shellcheck; fi
+
+# ARGS="--help" and the like are handed on.
+bench: build ## Measure castorefs beside its peers (ARGS=--quick; ARGS=--help)
+	@node --conditions=castorefs-source test/bench/main.ts $(ARGS)
+
+micro-bench: build
+	@node --conditions=castorefs-source test/bench/micro/main.ts $(ARGS)
 
 demo: build ## Import a real tree, boot a guest on it, compare every byte
 	@vm-images/demo.sh
