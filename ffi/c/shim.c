@@ -174,8 +174,9 @@ int nvu_listen(const char *path, uint32_t mode, int gid, int backlog) {
     close(fd);
     return -error;
   }
-  if ((gid != -1 && lchown(path, (uid_t)-1, (gid_t)gid) != 0) || chmod(path, mode) != 0 ||
-      listen(fd, backlog) != 0) {
+  /* listen first: clients wait for the file to appear, and connect at once when it does. */
+  if (listen(fd, backlog) != 0 || (gid != -1 && lchown(path, (uid_t)-1, (gid_t)gid) != 0) ||
+      chmod(path, mode) != 0) {
     error = errno;
     unlink(path);
     close(fd);
