@@ -14,10 +14,13 @@ export const KVM_TRIAL_SECONDS = 10;
 
 const VERDICT_FILE = join(CACHE_DIRECTORY, "acceleration.json");
 
-/** QEMU's options for each. */
+/**
+ * QEMU's options for each. Without cmpxchg16b in emulation: QEMU 7.2 gets its flags wrong with several
+ * CPUs, and kernels of 6.12 then fault in their slab allocator, share or no share.
+ */
 export const ACCELERATION_OPTIONS: Readonly<Record<Acceleration, readonly string[]>> = {
   kvm: ["-accel", "kvm", "-cpu", "host"],
-  tcg: ["-accel", "tcg,thread=multi", "-cpu", "max"],
+  tcg: ["-accel", "tcg,thread=multi", "-cpu", "max,-cx16"],
 };
 
 /**

@@ -42,7 +42,12 @@ export interface GuestOptions {
   readonly files?: Readonly<Record<string, string | Uint8Array>>;
   readonly shares: readonly Share[];
   /** The share that is the root file system, and its init (/sbin/init by default). */
-  readonly rootFs?: { readonly tag: string; readonly init?: string };
+  readonly rootFs?: {
+    readonly tag: string;
+    readonly init?: string;
+    /** The kernel mounts the share by itself: for kernels that have virtio-fs built in. */
+    readonly withoutInitramfs?: boolean;
+  };
   readonly memoryMiB?: number;
   readonly cpus?: number;
   /** The guest is killed when it has not ended by then. */
@@ -106,9 +111,12 @@ export class Guest implements AsyncDisposable {
   private constructor(options: GuestOptions, accel: Acceleration) {
     this.accel = accel;
     this.#directory = mkdtempSync(join(tmpdir(), "castorefs-guest-"));
-    const initramfs = join(this.#directory, "initramfs");
     const image = guestImage(options.kernel ?? "stock");
-    writeFileSync(initramfs, completeInitramfs(image.initramfs, options));
+    let initramfs: string | undefined;
+    if (options.rootFs?.withoutInitramfs !== true) {
+      initramfs = join(this.#directory, "initramfs");
+      writeFileSync(initramfs, completeInitramfs(image.initramfs, options));
+    }
     const qemuArguments = commandLine(options, accel, image.kernel, initramfs);
     this.#qemu = spawn("qemu-system-x86_64", qemuArguments, {
       stdio: ["ignore", "ignore", "pipe", "pipe", "pipe"],
@@ -203,7 +211,7 @@ function commandLine(
   options: GuestOptions,
   accel: Acceleration,
   kernel: string,
-  initramfs: string,
+  initramfs: string | undefined,
 ): string[] {
   const memory = `${options.memoryMiB ?? DEFAULT_MEMORY_MIB}M`;
   const { rootFs } = options;
@@ -225,7 +233,7 @@ function commandLine(
     ...["-device", "virtserialport,chardev=runner,name=castorefs.runner"],
     ...["-device", "isa-debug-exit,iobase=0xf4,iosize=4"],
     ...options.shares.flatMap(shareOptions),
-    ...["-kernel", kernel, "-initrd", initramfs],
+    ...["-kernel", kernel, ...(initramfs === undefined ? [] : ["-initrd", initramfs])],
     "-append",
     `console=ttyS0 quiet panic=-1 mitigations=off ${shape} ${options.append ?? ""}`.trim(),
   ];

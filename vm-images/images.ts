@@ -38,6 +38,16 @@ export function prepare(what: KernelName | "rootfs"): void {
   if (setup.status !== 0) throw new Error(`vm-images/setup.sh ${what} failed (see above)`);
 }
 
+/** Whether the mirror has a kernel newer than the suite's own; fetches it where it has. */
+export function canPrepareNewer(): boolean {
+  try {
+    prepare("newer");
+    return true;
+  } catch {
+    return false; // setup.sh has said why
+  }
+}
+
 export function guestImage(name: KernelName): GuestImage {
   const directory = join(CACHE_DIRECTORY, `kernel-${name}`);
   if (!existsSync(join(directory, "complete"))) prepare(name);

@@ -1,7 +1,7 @@
 /** A whole Debian out of the store: the share is the guest's root file system. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Guest, type GuestResult } from "../../vm-images/guest.ts";
-import { prepare, ROOT_TREE } from "../../vm-images/images.ts";
+import { canPrepareNewer, prepare, ROOT_TREE } from "../../vm-images/images.ts";
 import { CorpusStore } from "./corpus-store.ts";
 
 const BOOT_SECONDS_MAX = 180;
@@ -51,4 +51,23 @@ describe("a Debian root file system from the store", () => {
     expect(result.end).toBe("poweroff");
     expect(result.console).toMatch(/reboot: Power down/);
   });
+
+  it.runIf(canPrepareNewer())(
+    "is mounted by a kernel that needs no initramfs",
+    async () => {
+      await using daemon = await store.serve();
+      await using guest = await Guest.start({
+        rootFs: { tag: "rootfs", init: "/bin/sh", withoutInitramfs: true },
+        shares: [{ tag: "rootfs", socketPath: daemon.socketPath }],
+        kernel: "newer",
+        timeoutSeconds: COMMAND_SECONDS_MAX * 2,
+      });
+      await guest.console.waitFor(/# $/, COMMAND_SECONDS_MAX);
+      guest.type("mount -t proc proc /proc && grep ' / ' /proc/mounts; poweroff -f");
+      const { console, end } = await guest.result;
+      expect(console).toMatch(/^\S+ \/ virtiofs ro,/m);
+      expect(end).toBe("poweroff");
+    },
+    COMMAND_SECONDS_MAX * 4000,
+  );
 });
