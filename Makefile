@@ -79,7 +79,7 @@ demo: build ## Import a real tree, boot a guest on it, compare every byte
 	@vm-images/demo.sh
 
 install: build ## Install a copy that outlives the checkout (PREFIX=/usr/local, DESTDIR=)
-	@node scripts/install.ts '$(DESTDIR)$(PREFIX)'
+	@node src/cli/install.ts '$(DESTDIR)$(PREFIX)'
 
 clean: ## Remove what was built; downloads stay
 	@rm -rf dist ffi/dist coverage .cache/vm/initramfs-*.cpio .cache/vm/bin

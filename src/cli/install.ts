@@ -29,7 +29,7 @@ interface LockedPackage {
   link?: boolean;
 }
 
-const checkout = fileURLToPath(new URL("..", import.meta.url));
+const checkout = fileURLToPath(new URL("../..", import.meta.url));
 const argument = process.argv[2];
 if (!argument) throw new Error("usage: install.ts PREFIX");
 const prefix = resolve(argument);
