@@ -33,21 +33,23 @@ export class RandomReadLoad implements Workload {
   }
 }
 
-/** READ of `bytes` at a time, from begin to end and again. */
+/** READ of `bytes` at a time, over the first `span` bytes of the file, again and again. */
 export class SequentialReadLoad implements Workload {
   readonly #facts: ShareFacts;
   readonly #bytes: number;
+  readonly #span: number;
   #offset = 0;
 
-  constructor(facts: ShareFacts, bytes: number) {
+  constructor(facts: ShareFacts, bytes: number, span: number = BIG_BYTES) {
     this.#facts = facts;
     this.#bytes = bytes;
+    this.#span = span;
   }
 
   send(lane: RequestLane, slot: number): void {
     const { big, bigHandle } = this.#facts;
     lane.read(slot, big, bigHandle, this.#offset, this.#bytes);
-    this.#offset = (this.#offset + this.#bytes) % BIG_BYTES;
+    this.#offset = (this.#offset + this.#bytes) % this.#span;
   }
 
   receive(lane: RequestLane, slot: number): number {
