@@ -10,7 +10,7 @@
 set -eu
 checkout=$(cd "$(dirname "$0")/../.." && pwd)
 CASTOREFS_VM_CACHE=${CASTOREFS_VM_CACHE:-$checkout/.cache/vm}
-# shellcheck source=../../vm-images/cache.sh
+# shellcheck source=vm-images/cache.sh
 . "$checkout/vm-images/cache.sh"
 
 name=${1:?which peer: c, trixie or sid}
