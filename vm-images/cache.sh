@@ -10,6 +10,7 @@ say() { echo "vm-images: $*" >&2; }
 
 # The mirror this machine's apt uses for Debian itself; Debian's public name where it has none.
 debian_mirror() {
+  # shellcheck disable=SC2016 # these are apt's own fields
   uri=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(COMPONENT)' \
     'Created-By: Packages' 2>/dev/null |
     awk '$2 == "Debian" && $3 == "main" && $1 !~ /security/ { print $1; exit }')

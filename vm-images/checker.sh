@@ -2,6 +2,7 @@
 # Compiles the two programs that run in the guest (the checker runs on the host as well), as static
 # binaries: $CACHE/bin/check and $CACHE/bin/vmexit. Rebuilt when a source is newer.
 set -eu
+# shellcheck source=vm-images/cache.sh
 . "$(dirname "$0")/cache.sh"
 
 bin=$CACHE/bin

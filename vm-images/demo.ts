@@ -57,7 +57,7 @@ async function main(): Promise<number> {
     const store = join(scratch, "store");
     const importMilliseconds = importTree(store, bytes);
     const digest = rootDigest(store);
-    report.line("root", digest.text);
+    report.line("", `root digest ${digest.text}`);
     const guest = await checkInGuest(store, join(scratch, "socket"), expected);
     return summarize({ expected, digest, importMilliseconds, guest });
   } finally {
@@ -122,13 +122,16 @@ async function checkInGuest(
         report.line("guest", `Linux ${version} (${how}), up and mounted after ${first} s`);
       } else if (word === "@progress") {
         const done = `${bytesFigure(Number(second))} of ${bytesFigure(totals.bytes)}`;
-        report.progress("verify", Number(first), totals.files, `${first} files, ${done}`);
+        const files = Number(first);
+        report.progress("verify", files, totals.files, `${countFigure(files, "file")}, ${done}`);
       } else if (word === "@manifest") {
         report.line("verify", "every name, kind, mode, size and digest, read in the guest");
         report.passing("rules", "what a read-only file system must do, and must not let happen");
       } else if (word === "@behaviour") {
         report.line("rules", "lookup, listing, seeking, mapping, linking, and 20 ways of writing");
         report.passing("root", "the guest works out the root digest from what it sees");
+      } else if (word === "root") {
+        report.line("root", "worked out once more in the guest, from the files it sees");
       }
     },
   });
@@ -170,7 +173,7 @@ function summarize({ expected, digest, importMilliseconds, guest }: Outcome): nu
   row("rules of a share", `${rules} kept, ${broken.length} broken`);
   row("import", speedFigure(bytes, importMilliseconds));
   row("boot", `${guest.bootSeconds?.toFixed(1)} s to the first command (${guest.accel})`);
-  row("reading in the guest", `${found.totals.seconds.toFixed(1)} s`);
+  row("read in the guest in", `${found.totals.seconds.toFixed(1)} s`);
   row("root digest", digest.text);
   report.plain();
   for (const line of differences.slice(0, DIFFERENCES_SHOWN)) report.plain(`  ${line}`);

@@ -6,6 +6,7 @@
 # Result: $CACHE/initramfs-NAME.cpio (not compressed: unpacking costs a slow guest more than
 # loading). It is rebuilt when one of its sources is newer.
 set -eu
+# shellcheck source=vm-images/cache.sh
 . "$(dirname "$0")/cache.sh"
 
 name=${1:-stock}

@@ -7,6 +7,7 @@
 # Result: $CACHE/kernel-NAME/{vmlinuz,version,root/lib/modules/VERSION}. A finished kernel is kept
 # until `make clean`; nothing is asked of the mirror then.
 set -eu
+# shellcheck source=vm-images/cache.sh
 . "$(dirname "$0")/cache.sh"
 
 name=${1:-stock}
@@ -21,6 +22,7 @@ esac
 apt_options=
 if [ "$name" = newer ]; then
   # Lists, state and cache of our own: no file of the system's apt changes, and no root is needed.
+  # shellcheck source=/dev/null
   . /etc/os-release
   apt=$CACHE/apt-backports
   mkdir -p "$apt/lists/partial" "$apt/archives/partial" "$apt/none"

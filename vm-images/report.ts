@@ -5,6 +5,7 @@ const BAR_CELLS = 24;
 export class Report {
   readonly #terminal = process.stdout.isTTY === true;
   #open = false;
+  #quarter = 0;
 
   /** A line of its own, with what it is about in front. */
   line(topic: string, text: string): void {
@@ -19,7 +20,11 @@ export class Report {
     this.#open = true;
   }
 
+  /** A bar; where there is no terminal, a line at each quarter. */
   progress(topic: string, done: number, total: number, text: string): void {
+    const quarter = Math.floor((done / Math.max(total, 1)) * 4);
+    if (!this.#terminal && quarter > this.#quarter) this.line(topic, text);
+    this.#quarter = quarter;
     const cells = Math.min(BAR_CELLS, Math.floor((done / Math.max(total, 1)) * BAR_CELLS));
     const bar = "━".repeat(cells) + this.#faint("─".repeat(BAR_CELLS - cells));
     this.passing(topic, `${bar} ${text}`);

@@ -5,6 +5,7 @@
 #
 # The share that it becomes is read-only: what must be written lies on tmpfs (see guest/rootfs/).
 set -eu
+# shellcheck source=vm-images/cache.sh
 . "$(dirname "$0")/cache.sh"
 
 tree=$CACHE/rootfs
@@ -23,6 +24,7 @@ else
 fi
 "$IMAGES/packages.sh" debootstrap
 
+# shellcheck source=/dev/null
 . /etc/os-release
 say "debootstrap of $VERSION_CODENAME (half a minute)"
 $as_root rm -rf "$tree" "$tree.partial"

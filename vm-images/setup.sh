@@ -8,6 +8,7 @@
 # What is there already is kept: a repeated call takes a tenth of a second. Packages are installed
 # (see packages.sh); all the rest lands in .cache/vm and can be thrown away.
 set -eu
+# shellcheck source=vm-images/cache.sh
 . "$(dirname "$0")/cache.sh"
 
 [ -r /etc/debian_version ] || { say "the guest is made of Debian packages: this needs Debian"; exit 1; }

@@ -1,4 +1,7 @@
-/** `castorefs` as tests and the demo run it: from the built files where they exist, else from source. */
+/**
+ * `castorefs` as tests and the demonstration run it: from source, which is never older than itself, or
+ * by the command that CASTOREFS_COMMAND names.
+ */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -17,8 +20,11 @@ const SERVING = / info serving /;
 /** How long a daemon may take to end after SIGTERM, in seconds; a slower one is killed. */
 const STOP_SECONDS_MAX = 10;
 
-/** The program and its first arguments. Source is preferred: it is never older than itself. */
+const { CASTOREFS_COMMAND } = process.env;
+
+/** The program and its first arguments. */
 function launcher(): string[] {
+  if (CASTOREFS_COMMAND) return [CASTOREFS_COMMAND];
   const main = join(CHECKOUT, "src", "cli", "main.ts");
   return [process.execPath, "--conditions=castorefs-source", main];
 }

@@ -131,7 +131,7 @@ describe("the lives of guests and daemons", () => {
         wait; sort -u /tmp/sizes /tmp/names-*`,
       ),
       shares: [{ tag: "share", socketPath: daemon.socketPath, queues: 4, queueSize: 1024 }],
-      cpus: 4,
+      cpus: 2,
     });
     const wanted = [corpus.digestOf("share/names"), corpus.digestOf("share/sizes")];
     expect(output).toBe(
@@ -140,6 +140,23 @@ describe("the lives of guests and daemons", () => {
         .map((digest) => `root ${digest}\n`)
         .join(""),
     );
+  }, 200_000);
+
+  it("serves a guest that has memory above 4 GiB, and uses that first", async () => {
+    await using daemon = await corpus.serve();
+    const { output } = await bootGuest({
+      ...guestOptions(
+        daemon,
+        `${MOUNT}; ${CHECK}
+        check manifest --via direct /mnt/share/sizes | grep -v '^#' | md5sum
+        check manifest /mnt/share/sizes | grep -v '^#' | md5sum`,
+      ),
+      memoryMiB: 5120,
+    });
+    const [root, direct, cached] = output.split(/(?<=\n)/);
+    expect(root).toBe(good);
+    expect(direct).toMatch(/^[0-9a-f]{32} /);
+    expect(cached).toBe(direct);
   }, 200_000);
 
   it("serves a socket that it inherits already listening", async () => {
