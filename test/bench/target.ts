@@ -5,10 +5,11 @@ import { DaemonProcess } from "../frontend/daemon-process.ts";
 import { LINUX_INIT_FLAGS, OPEN_INIT_FLAGS } from "../frontend/fuse-client.ts";
 import { RequestLane } from "../frontend/request-lane.ts";
 import { FIRST_REQUEST_QUEUE, SyntheticVmm } from "../frontend/synthetic-vmm.ts";
+import { PROTOCOL_FEATURE } from "../frontend/vhost-user-protocol.ts";
 import { CallWaiter } from "./call-waiter.ts";
 import type { Contender } from "./contenders.ts";
 import { Pump } from "./pump.ts";
-import { DATA_BYTES, DEPTH_MAX } from "./rows.ts";
+import { DATA_BYTES } from "./rows.ts";
 import { learnShare, type ShareFacts } from "./share-facts.ts";
 import { verifyAnswers, verifyLanes } from "./verify.ts";
 
@@ -49,12 +50,15 @@ export class Target implements Disposable {
     this.contender = contender;
     this.daemon = started.use(startDaemon(contender, plan));
     this.vmm = started.use(
-      SyntheticVmm.start(this.daemon.socketPath, {
+      SyntheticVmm.negotiate(this.daemon.socketPath, {
         memory: [{ guestAddress: 0x10_0000, bytes: memoryBytes(plan) }],
         requestQueues: plan.queues,
         queueSize: QUEUE_SIZE,
       }),
     );
+    if (plan.queues > 1) requireQueues(this.vmm, 1 + plan.queues);
+    this.vmm.shareMemory();
+    this.vmm.startQueues();
     const fuse = this.vmm.fuse();
     const flags = plan.session === "handles" ? OPEN_INIT_FLAGS : LINUX_INIT_FLAGS;
     fuse.init({ flags, max_readahead: DATA_BYTES });
@@ -75,6 +79,12 @@ export class Target implements Disposable {
   }
 }
 
+/** @throws when the device has fewer queues, the one of high priority among them. */
+function requireQueues({ client, protocolFeatures }: SyntheticVmm, wanted: number): void {
+  const count = protocolFeatures.has(PROTOCOL_FEATURE.MQ) ? client.getQueueCount() : 2;
+  if (count < wanted) throw new Error(`it serves ${count - 1} request queue(s)`);
+}
+
 function memoryBytes(plan: TargetPlan): number {
   const bytes = OTHER_BYTES + plan.queues * plan.depth * (DATA_BYTES + 64 * PAGE);
   return Math.ceil(bytes / (1 << 20)) << 20;
@@ -82,9 +92,6 @@ function memoryBytes(plan: TargetPlan): number {
 
 /** As taskset writes it: 0-1, say. */
 const ALL_CORES = `0-${cpus().length - 1}`;
-
-/** Slots of the generator's own lane, without a daemon. */
-export const NULL_PLAN = { depth: DEPTH_MAX, dataBytes: DATA_BYTES, indirect: true };
 
 /**
  * On one core the daemon knows from its start that it has no other. With a core of its own it is put
