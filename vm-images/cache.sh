@@ -6,7 +6,21 @@ IMAGES=$(cd "$(dirname "$0")" && pwd)
 CACHE=${CASTOREFS_VM_CACHE:-$(dirname "$IMAGES")/.cache/vm}
 mkdir -p "$CACHE"
 
+# Exit status: something optional is not to be had on this machine.
+export NOT_HERE=77
+
 say() { echo "vm-images: $*" >&2; }
+
+# Runs a command as root; fails where that is not to be had without asking, or asking nobody.
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
+    sudo "$@"
+  else
+    return 1
+  fi
+}
 
 # The mirror this machine's apt uses for Debian itself; Debian's public name where it has none.
 debian_mirror() {

@@ -118,7 +118,9 @@ export class Guest implements AsyncDisposable {
       writeFileSync(initramfs, completeInitramfs(image.initramfs, options));
     }
     const qemuArguments = commandLine(options, accel, image.kernel, initramfs);
-    this.#qemu = spawn("qemu-system-x86_64", qemuArguments, {
+    // However this process ends, QEMU ends with it.
+    const program = ["--pdeathsig", "KILL", "qemu-system-x86_64"];
+    this.#qemu = spawn("setpriv", [...program, ...qemuArguments], {
       stdio: ["ignore", "ignore", "pipe", "pipe", "pipe"],
     });
     this.console = new Transcript(this.#stream(CONSOLE_FD));
@@ -127,16 +129,13 @@ export class Guest implements AsyncDisposable {
       else options.onLine?.(line);
     });
     this.#errors = new Transcript(this.#stream(2));
-    const killWithUs = () => this.#qemu.kill("SIGKILL");
-    process.once("exit", killWithUs);
     const timer = setTimeout(() => this.#kill("timeout"), options.timeoutSeconds * 1000);
     this.result = new Promise((resolve, reject) => {
       this.#qemu.once("error", (error) => {
-        reject(new Error("qemu-system-x86_64 does not start", { cause: error }));
+        reject(new Error("setpriv does not start QEMU", { cause: error }));
       });
       this.#qemu.once("close", (status) => {
         clearTimeout(timer);
-        process.off("exit", killWithUs);
         rmSync(this.#directory, { recursive: true, force: true });
         resolve(this.#resultOf(status));
       });

@@ -27,25 +27,21 @@ export interface GuestImage {
   readonly version: string;
 }
 
+/** `setup.sh` leaves with this when something optional is not to be had on this machine. */
+const NOT_HERE_STATUS = 77;
+
 /**
  * Runs `setup.sh`: quick when everything is there, else it installs, downloads and builds, and says
- * so on stderr. Throws when something cannot be had; what and why is on stderr.
+ * so on stderr. Answers false when this machine cannot have it: no newer kernel in its suite, no root
+ * for debootstrap. Throws when something goes wrong; what and why is on stderr.
  */
-export function prepare(what: KernelName | "rootfs"): void {
+export function prepare(what: KernelName | "rootfs"): boolean {
   const setup = spawnSync(join(IMAGES_DIRECTORY, "setup.sh"), [what], {
     stdio: ["ignore", "inherit", "inherit"],
   });
+  if (setup.status === NOT_HERE_STATUS) return false;
   if (setup.status !== 0) throw new Error(`vm-images/setup.sh ${what} failed (see above)`);
-}
-
-/** Whether the mirror has a kernel newer than the suite's own; fetches it where it has. */
-export function canPrepareNewer(): boolean {
-  try {
-    prepare("newer");
-    return true;
-  } catch {
-    return false; // setup.sh has said why
-  }
+  return true;
 }
 
 export function guestImage(name: KernelName): GuestImage {

@@ -32,7 +32,7 @@ if [ "$name" = newer ]; then
     -o Acquire::Languages=none -o APT::Sandbox::User="
   say "fetching the package lists of $VERSION_CODENAME-backports"
   # shellcheck disable=SC2086 # the options are words
-  apt-get update -q -q $apt_options
+  apt-get update -q -q $apt_options || { say "they cannot be had"; exit "$NOT_HERE"; }
 fi
 
 # The meta-package names the versioned one that really holds the kernel.
@@ -42,12 +42,13 @@ versioned() {
     sed -n 's/^ *Depends: \(linux-image-[0-9][^ ]*\)$/\1/p' | head -n 1
 }
 package=$(versioned)
-if [ -z "$package" ] && [ "$(id -u)" = 0 ]; then
-  apt-get update -q >&2
+if [ -z "$package" ] && [ "$name" = stock ] && as_root apt-get update -q >&2; then
   package=$(versioned)
 fi
 if [ -z "$package" ]; then
-  say "apt knows no package $meta; run apt-get update as root, then try again"
+  say "apt knows no package $meta ($name)"
+  [ "$name" = stock ] || exit "$NOT_HERE"
+  say "run apt-get update as root, then try again"
   exit 1
 fi
 

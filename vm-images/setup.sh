@@ -7,6 +7,7 @@
 #
 # What is there already is kept: a repeated call takes a tenth of a second. Packages are installed
 # (see packages.sh); all the rest lands in .cache/vm and can be thrown away.
+# Exit status 77: what was asked for cannot be had on this machine (it has said why).
 set -eu
 # shellcheck source=vm-images/cache.sh
 . "$(dirname "$0")/cache.sh"

@@ -98,20 +98,15 @@ export class ShareDaemon implements AsyncDisposable {
 
   private constructor(socketPath: string, command: readonly string[], inheritedFd?: number) {
     this.socketPath = socketPath;
-    const [program, ...args] = command as [string, ...string[]];
-    this.#process = spawn(program, args, {
+    // However this process ends, the daemon ends with it.
+    this.#process = spawn("setpriv", ["--pdeathsig", "KILL", ...command], {
       stdio: ["ignore", "ignore", "pipe", ...(inheritedFd === undefined ? [] : [inheritedFd])],
     });
     if (this.#process.stderr === null) throw new Error("unreachable: stderr is piped");
     this.#log = new Transcript(this.#process.stderr);
-    const killWithUs = () => this.#process.kill("SIGKILL");
-    process.once("exit", killWithUs);
     this.ended = new Promise((resolve) => {
       this.#process.once("error", (error) => resolve(error.message));
-      this.#process.once("close", (code, signal) => {
-        process.off("exit", killWithUs);
-        resolve(code ?? signal ?? "unknown");
-      });
+      this.#process.once("close", (code, signal) => resolve(code ?? signal ?? "unknown"));
     });
   }
 

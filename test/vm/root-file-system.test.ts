@@ -1,20 +1,19 @@
 /** A whole Debian out of the store: the share is the guest's root file system. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Guest, type GuestResult } from "../../vm-images/guest.ts";
-import { canPrepareNewer, prepare, ROOT_TREE } from "../../vm-images/images.ts";
+import { prepare, ROOT_TREE } from "../../vm-images/images.ts";
 import { CorpusStore } from "./corpus-store.ts";
 
 const BOOT_SECONDS_MAX = 180;
 const COMMAND_SECONDS_MAX = 60;
 const PROMPT = /root@castorefs-guest:~# $/;
 
-describe("a Debian root file system from the store", () => {
+describe.runIf(prepare("rootfs"))("a Debian root file system from the store", () => {
   let store: CorpusStore;
   let result: GuestResult;
   let answers: string;
 
   beforeAll(async () => {
-    prepare("rootfs");
     store = new CorpusStore(ROOT_TREE);
     await using daemon = await store.serve();
     await using guest = await Guest.start({
@@ -52,7 +51,7 @@ describe("a Debian root file system from the store", () => {
     expect(result.console).toMatch(/reboot: Power down/);
   });
 
-  it.runIf(canPrepareNewer())(
+  it.runIf(prepare("newer"))(
     "is mounted by a kernel that needs no initramfs",
     async () => {
       await using daemon = await store.serve();
