@@ -54,14 +54,23 @@ export function castorefs(
 }
 
 /** Runs `castorefs import`. @throws when it fails. */
-export function importTree(program: string, tree: SharedTree): void {
-  const words = ["import", "--store", tree.store, "--name", ROOT_NAME, "--json", tree.folder];
+export function importTree(
+  program: string,
+  tree: SharedTree,
+  options: readonly string[] = [],
+): void {
+  const where = ["--store", tree.store, "--name", ROOT_NAME];
+  const words = ["import", ...where, "--json", ...options, tree.folder];
   const { status, stderr, error } = spawnSync(program, words, { encoding: "utf8" });
   if (status !== 0) throw new Error(`${program} import failed: ${stderr}`, { cause: error });
 }
 
 /** A peer on the same tree; fetched when it is not there yet. */
-export function peer(name: Peer, tree: SharedTree): Contender | Missing {
+export function peer(
+  name: Peer,
+  tree: SharedTree,
+  options: readonly string[] = [],
+): Contender | Missing {
   const script = join(checkout, "test/bench/peers.sh");
   const { status, stdout, stderr } = spawnSync("sh", [script, name], { encoding: "utf8" });
   if (status !== 0) return { name, reason: lastLine(stderr) || "it could not be fetched" };
@@ -89,7 +98,7 @@ export function peer(name: Peer, tree: SharedTree): Contender | Missing {
     name,
     title: `Rust ${version[1]}`,
     isOurs: false,
-    command: [...program, "--shared-dir", tree.folder, ...RUST_OPTIONS],
+    command: [...program, "--shared-dir", tree.folder, ...RUST_OPTIONS, ...options],
     socketOption: "--socket-path",
   };
 }

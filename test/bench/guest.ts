@@ -3,25 +3,18 @@
  * tree and in the same guest image. Without KVM the emulation takes most of the time, so the
  * daemon's CPU seconds and the number of requests stand beside the wall time.
  *
- *     node --conditions=castorefs-source test/bench/guest.ts [--peers trixie,sid,c] [--json FILE]
+ *     node --conditions=castorefs-source test/bench/guest.ts [--peers trixie,sid] [--json FILE]
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Guest } from "../../vm-images/guest.ts";
+import { prepare, ROOT_TREE } from "../../vm-images/images.ts";
 import { DaemonProcess } from "../frontend/daemon-process.ts";
 import { makeBenchTree } from "./bench-tree.ts";
-import {
-  CASTOREFS,
-  type Contender,
-  castorefs,
-  importTree,
-  PEERS,
-  type Peer,
-  peer,
-  unbuilt,
-} from "./contenders.ts";
+import { CASTOREFS, type Contender, castorefs, importTree, peer, unbuilt } from "./contenders.ts";
+import { bootRoot, type RootBoot } from "./guest-root.ts";
 import { duration, ratio, renderTable } from "./table.ts";
 
 const GUEST_SECONDS_MAX = 300;
@@ -76,12 +69,13 @@ interface Step {
 
 interface Visit {
   readonly contender: Contender;
+  readonly root: RootBoot | undefined;
   readonly bootSeconds: number;
   readonly accel: string;
   readonly steps: readonly Step[];
 }
 
-async function visit(contender: Contender): Promise<Visit> {
+async function visit(contender: Contender, root: RootBoot | undefined): Promise<Visit> {
   using daemon = DaemonProcess.start(contender.command, contender.socketOption);
   const steps: Step[] = [];
   let before = 0;
@@ -101,7 +95,7 @@ async function visit(contender: Contender): Promise<Visit> {
   if (exitCode !== 0 || steps.length !== 2 * STEPS.length) {
     throw new Error(`${contender.title}: the guest ended with ${exitCode}: ${output}\n${console}`);
   }
-  return { contender, bootSeconds: bootSeconds ?? Number.NaN, accel, steps };
+  return { contender, root, bootSeconds: bootSeconds ?? Number.NaN, accel, steps };
 }
 
 function stepOf(line: string, daemonNanoseconds: number): Step {
@@ -133,7 +127,16 @@ function render(visits: readonly Visit[]): string {
   });
   const boot = ["boot to the first command"];
   for (const { bootSeconds } of visits) boot.push(`${bootSeconds.toFixed(2)} s`, "", "");
-  return renderTable(header, [boot, ...rows]);
+  const rootBoot = ["boot Debian from the share, to its prompt"];
+  for (const { root } of visits) {
+    const cells = root && [
+      `${root.seconds.toFixed(2)} s`,
+      "",
+      `${duration(root.daemonSeconds * 1e3)}ms`,
+    ];
+    rootBoot.push(...(cells ?? ["", "", ""]));
+  }
+  return renderTable(header, [boot, rootBoot, ...rows]);
 }
 
 /** The same commands must have said the same everywhere. */
@@ -163,17 +166,27 @@ async function main(): Promise<void> {
     mkdirSync(tree.folder);
     makeBenchTree(tree.folder);
     importTree(CASTOREFS, tree);
-    const contenders = [castorefs(CASTOREFS, "castorefs", tree, [])];
+    const rootTree = { folder: ROOT_TREE, store: join(folder, "root-store") };
+    const hasRoot = prepare("rootfs");
+    if (hasRoot) importTree(CASTOREFS, rootTree, ["--skip-special"]);
+    const contenders = [
+      [
+        castorefs(CASTOREFS, "castorefs", tree, []),
+        castorefs(CASTOREFS, "castorefs", rootTree, []),
+      ] as const,
+    ];
     for (const name of wanted) {
-      if (!PEERS.includes(name as Peer)) throw new Error(`no peer ${name}`);
-      const found = peer(name as Peer, tree);
+      if (name !== "trixie" && name !== "sid")
+        throw new Error(`no Rust virtiofsd is called ${name}`);
+      const found = peer(name, tree);
+      const onRoot = peer(name, rootTree, ["--readonly"]);
       if ("reason" in found) process.stdout.write(`missing: ${found.name}: ${found.reason}\n`);
-      else contenders.push(found);
+      else if (!("reason" in onRoot)) contenders.push([found, onRoot]);
     }
     const visits: Visit[] = [];
-    for (const contender of contenders) {
-      process.stderr.write(`bench: a guest on ${contender.title}\n`);
-      visits.push(await visit(contender));
+    for (const [contender, onRoot] of contenders) {
+      process.stderr.write(`bench: guests on ${contender.title}\n`);
+      visits.push(await visit(contender, hasRoot ? await bootRoot(onRoot) : undefined));
     }
     compare(visits);
     process.stdout.write(`acceleration: ${visits[0]!.accel}\n${render(visits)}\n`);
