@@ -1,4 +1,11 @@
-/** `make bench`: castorefs beside its peers, in one run, on this machine. */
+/**
+ * `make bench`: castorefs beside its peers, in one run, on this machine.
+ *
+ * Where the machine does other things, too, root may put the bench before them; a session has a
+ * scheduling group of its own:
+ *
+ *     setsid -w sh -c 'echo -20 >/proc/self/autogroup; exec make bench'
+ */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
