@@ -85,8 +85,8 @@ export interface CastoreFileSystemOptions {
 }
 
 export class CastoreFileSystem implements FileSystem {
-  /** Root nodes come and go; what is in them does not. */
-  readonly listingsChange: boolean;
+  /** Root nodes come and go, and may not be listed; what is in them stays. */
+  readonly asksOpendir: boolean;
   readonly #listRoot: boolean;
   readonly #showXattr: boolean;
   readonly #table: InodeTable;
@@ -101,7 +101,7 @@ export class CastoreFileSystem implements FileSystem {
   /** Reads the root directory, if there is one; when that fails each request will say so. */
   constructor(reader: LocalReader, options: CastoreFileSystemOptions) {
     const logger = new OnceLogger(options.logger);
-    this.listingsChange = options.root === undefined && options.listRoot;
+    this.asksOpendir = options.root === undefined;
     this.#listRoot = options.listRoot;
     this.#showXattr = options.showXattr;
     this.#table = new InodeTable(options.maxInodes ?? MAX_INODES, firstGeneration());

@@ -7,7 +7,7 @@ import { LISTING_CHANGES } from "./file-system.ts";
 import type { Exchange } from "./operation.ts";
 
 export function opendir({ fs, session, request, reply }: Exchange): number {
-  if (session.zeroMessageOpendir && fs.listingsChange !== true) return -ENOSYS;
+  if (session.zeroMessageOpendir && fs.asksOpendir !== true) return -ENOSYS;
   const status = fs.opendir(request.nodeid);
   if (status < 0) return status;
   const keep = status === LISTING_CHANGES ? 0 : FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR;

@@ -94,10 +94,11 @@ export const LISTING_CHANGES = 1;
 
 export interface FileSystem {
   /**
-   * Whether `opendir` may return LISTING_CHANGES: it has to be asked then, since a kernel that opens
-   * directories without a message keeps every listing. Absent: no.
+   * Whether `opendir` has to be asked, since it may refuse or return LISTING_CHANGES: a kernel that
+   * opens directories without a message keeps every listing, and learns of a refusal only when it
+   * reads, which some programs take for the end. Absent: no.
    */
-  readonly listingsChange?: boolean;
+  readonly asksOpendir?: boolean;
 
   /** A session begins or ends (INIT, DESTROY, device reset): every nodeid but the root's is dropped. */
   reset(): void;

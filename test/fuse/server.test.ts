@@ -289,7 +289,7 @@ describe("directories", () => {
 
   test("OPENDIR is answered, and nothing is to be kept, where listings may change", () => {
     const fs = new StubFileSystem();
-    fs.listingsChange = true;
+    fs.asksOpendir = true;
     const modern = Kernel.mounted(fs, INIT_ALL);
     const { error, payload } = modern.send(abi.FUSE_OPENDIR, DIRECTORY, 16, args(fuseOpenIn, {}));
     expect(error).toBe(0);

@@ -70,7 +70,7 @@ export class StubFileSystem implements FileSystem {
   lookups = 0;
   failure: Error | undefined;
   /** Whether listings may change, as those of a share of all roots do. */
-  listingsChange = false;
+  asksOpendir = false;
 
   reset(): void {
     this.resets++;
@@ -150,7 +150,7 @@ export class StubFileSystem implements FileSystem {
 
   opendir(node: NodeId): number {
     if (node === ROOT) return -EPERM;
-    return this.listingsChange ? LISTING_CHANGES : 0;
+    return this.asksOpendir ? LISTING_CHANGES : 0;
   }
 
   readdir(node: NodeId, offset: number, sink: DirectorySink): number {
