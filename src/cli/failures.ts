@@ -36,6 +36,14 @@ export function describeFailure(error: unknown, command: string | undefined): Fa
   if (error instanceof CastoreError) {
     return { exitCode: EXIT.failed, message: error.message, hint: undefined };
   }
+  // By name: its class comes with the native libraries, which most commands do without.
+  if (error instanceof Error && error.name === "NativeLibraryError") {
+    return {
+      exitCode: EXIT.serve,
+      message: error.message,
+      hint: "make build in the checkout builds what is missing",
+    };
+  }
   if (isSystemError(error))
     return { exitCode: EXIT.failed, message: systemText(error), hint: undefined };
   const text = error instanceof Error ? error.message : String(error);

@@ -22,6 +22,7 @@ export class DeviceWorker {
   readonly #wake: EventFd;
   readonly #logger: Logger;
   #end: DeviceEnd | undefined;
+  #failure: DaemonError | undefined;
   #stopTimer: NodeJS.Timeout | undefined;
 
   /** Settles when the thread is ready to serve; rejects with DaemonError when it cannot start. */
@@ -41,22 +42,24 @@ export class DeviceWorker {
     // Whoever waits for one of the two hears of a failure; the other must not count as unhandled.
     this.ready.catch(() => {});
     this.ended.catch(() => {});
-    const fail = (error: DaemonError) => {
-      ready.reject(error);
-      ended.reject(error);
-    };
     this.#worker.on("message", (message: FromDevice) => {
       if (message.kind === "ready") ready.resolve();
       else if (message.kind === "log") logger.log(message.level, message.message, message.fields);
       else if (message.kind === "ended") this.#end = message.reason;
-      else fail(deviceFailure(message.message, message.stack));
+      else this.#failure = deviceFailure(message.message, message.stack);
     });
-    this.#worker.on("error", (error) => fail(deviceFailure(error.message, error.stack)));
+    this.#worker.on("error", (error) => {
+      this.#failure = deviceFailure(error.message, error.stack);
+    });
+    // Nothing is settled before the thread is gone: a process that exits beside a thread that is
+    // still taking its native libraries down may crash.
     this.#worker.on("exit", () => {
       clearTimeout(this.#stopTimer);
       this.#wake[Symbol.dispose]();
-      if (this.#end === undefined) fail(new DaemonError("the device thread ended unexpectedly"));
-      else ended.resolve(this.#end);
+      if (this.#end !== undefined && this.#failure === undefined) return ended.resolve(this.#end);
+      const failure = this.#failure ?? new DaemonError("the device thread ended unexpectedly");
+      ready.reject(failure);
+      ended.reject(failure);
     });
   }
 

@@ -167,18 +167,19 @@ export class PollLoop implements Disposable {
   }
 
   #accept(): void {
+    let fd: number | undefined;
     try {
-      const fd = acceptUnix(this.#listenFd);
-      if (fd !== undefined) this.#connect(fd);
+      fd = acceptUnix(this.#listenFd);
     } catch (error) {
-      if (error instanceof SystemError && error.code === "EINVAL") {
-        const fd = this.#listenFd;
-        this.#listenFd = -1;
-        this.#connect(fd);
-      } else {
+      if (!(error instanceof SystemError) || error.code !== "EINVAL") {
         this.#pauseAccepting(reasonOf(error));
+        return;
       }
+      // Not a listening socket: the VM manager handed over its connection.
+      fd = this.#listenFd;
+      this.#listenFd = -1;
     }
+    if (fd !== undefined) this.#connect(fd);
   }
 
   /** Out of file descriptors, say: a socket that stays ready would make the loop spin. */
@@ -194,9 +195,15 @@ export class PollLoop implements Disposable {
     if (this.#connection === undefined) this.#poll.set(LISTEN, this.#listenFd);
   }
 
+  /** What it throws (libvhost-user cannot be loaded) would meet every other client, too. */
   #connect(fd: number): void {
     this.#poll.set(LISTEN, -1);
-    this.#connection = new Connection(fd, this.#config, this.#server, this.#native, this.#logger);
+    try {
+      this.#connection = new Connection(fd, this.#config, this.#server, this.#native, this.#logger);
+    } catch (error) {
+      closeFd(fd);
+      throw error;
+    }
     this.#poll.set(CLIENT, fd);
     this.#logger.log("info", "client connected");
   }
