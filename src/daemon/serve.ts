@@ -29,6 +29,7 @@ export interface Serving {
 export async function startServe(config: ServeConfig, logger: Logger): Promise<Serving> {
   const root = await encodedRoot(config);
   const socketFd = openSocket(config.listen);
+  const parallel = availableParallelism() > 1;
   const worker = new DeviceWorker(
     {
       socketFd,
@@ -40,7 +41,8 @@ export async function startServe(config: ServeConfig, logger: Logger): Promise<S
       requestQueues: config.requestQueues,
       exitOnDisconnect: config.exitOnDisconnect,
       // On one CPU a spinning device only keeps the guest from running.
-      spinMicroseconds: availableParallelism() > 1 ? config.spinMicroseconds : 0,
+      spinMicroseconds: parallel ? config.spinMicroseconds : 0,
+      parallel,
       maxInodes: config.maxInodes,
     },
     logger,

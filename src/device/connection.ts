@@ -16,6 +16,8 @@ import { RequestQueue } from "./request-queue.ts";
 export interface ConnectionOptions {
   /** Request queues, besides the high-priority queue. */
   readonly requestQueues: number;
+  /** The driver has a CPU of its own: it runs while this thread does. */
+  readonly parallel: boolean;
   /** The tag for the config space; undefined: no config space is offered. */
   readonly tag: string | undefined;
 }
@@ -40,7 +42,7 @@ export class Connection implements Disposable {
     const count = 1 + options.requestQueues;
     this.queues = Array.from(
       { length: count },
-      (_, index) => new RequestQueue(index, server, native, logger),
+      (_, index) => new RequestQueue(index, options.parallel, server, native, logger),
     );
     this.#device = new VhostUserDevice(fd, {
       queues: count,

@@ -21,6 +21,8 @@ export interface DeviceThreadConfig {
   readonly requestQueues: number;
   readonly exitOnDisconnect: boolean;
   readonly spinMicroseconds: number;
+  /** There is more than one CPU: the guest's driver runs while the device thread does. */
+  readonly parallel: boolean;
   readonly maxInodes: number;
 }
 
