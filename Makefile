@@ -17,7 +17,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 INSTALLED := node_modules/.castorefs-installed
 
-.PHONY: help setup native compile build guest test check bench micro-bench guest-bench demo install clean distclean
+.PHONY: help setup native compile build guest test check bench micro-bench guest-bench soak demo install clean distclean
 
 help: ## Say what each target does
 	@echo 'castorefs: a virtio-fs device that serves a content-addressed store'
@@ -74,6 +74,9 @@ bench: build ## Measure castorefs beside its peers (ARGS=--quick; ARGS=--help)
 
 micro-bench: build
 	@node --conditions=castorefs-source test/bench/micro/main.ts $(ARGS)
+
+soak: build
+	@node --conditions=castorefs-source test/bench/soak.ts $(ARGS)
 
 guest-bench: build guest
 	@node --conditions=castorefs-source test/bench/guest.ts $(ARGS)
