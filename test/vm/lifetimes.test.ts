@@ -191,7 +191,7 @@ describe("the lives of guests and daemons", () => {
       ],
       timeoutSeconds: GUEST_SECONDS_MAX,
     });
-    expect(section(result.output, "hidden")).toMatch(/^! : readdir: Operation not permitted$/m);
+    expect(section(result.output, "hidden")).toMatch(/^! : opening: Operation not permitted$/m);
     expect(section(result.output, "hidden")).toContain(good);
     expect(section(result.output, "listed")).toBe(`share\n${good}`);
   }, 200_000);
