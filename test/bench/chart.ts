@@ -11,7 +11,7 @@ export interface ChartSeries {
 }
 
 const WIDTH = 860;
-const LABELS = 250;
+const LABELS = 275;
 const BAR = 11;
 const GROUP_GAP = 12;
 const TOP = 84;
