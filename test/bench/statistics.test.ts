@@ -143,7 +143,7 @@ describe("the chart", () => {
     );
     expect(svg).toContain("30.0k/s · 3.00×");
     expect(svg).toContain("10.0k/s · 1.00×");
-    const [ours, theirs] = [...svg.matchAll(/<rect x="250"[^>]*width="([\d.]+)"/g)].map((match) =>
+    const [ours, theirs] = [...svg.matchAll(/<rect x="275"[^>]*width="([\d.]+)"/g)].map((match) =>
       Number(match[1]),
     );
     expect(ours! / theirs!).toBeCloseTo(3);
