@@ -53,6 +53,23 @@ export function parseName(bytes: Uint8Array | string): Name {
 }
 
 /**
+ * The names on a path, from the top down. Empty parts and `.` are passed over.
+ * @throws InvalidNode for a part that is no name, `..` among them.
+ */
+export function parsePath(bytes: Uint8Array): Name[] {
+  const names: Name[] = [];
+  for (let start = 0; start <= bytes.length; ) {
+    const slash = bytes.indexOf(SLASH, start);
+    const end = slash < 0 ? bytes.length : slash;
+    const part = bytes.subarray(start, end);
+    start = end + 1;
+    if (part.length === 0 || (part.length === 1 && part[0] === DOT)) continue;
+    names.push(parseName(part));
+  }
+  return names;
+}
+
+/**
  * Compares `a[aStart, aEnd)` with `b[bStart, bEnd)` byte by byte, a prefix before what it begins:
  * negative, 0 or positive. The order of names in a directory.
  */

@@ -4,7 +4,7 @@
  */
 import { Digest } from "../castore/digest.ts";
 import { InvalidDigest, InvalidNode } from "../castore/errors.ts";
-import { type Name, parseName } from "../castore/name.ts";
+import { type Name, parsePath } from "../castore/name.ts";
 import { CommandError } from "./command-error.ts";
 import { EXIT } from "./exit-codes.ts";
 
@@ -18,7 +18,6 @@ export interface Target {
 /** `blake3-` and 44 characters of base64, which may hold slashes themselves. */
 const DIGEST_TEXT_LENGTH = 51;
 const HEX_LENGTH = 64;
-const SLASH = 0x2f;
 
 /** @throws CommandError when it is neither a root name nor a digest, or the path is no path. */
 export function parseTarget(bytes: Uint8Array): Target {
@@ -51,24 +50,14 @@ export function parseDigest(text: string): Digest {
 }
 
 function pathNames(bytes: Uint8Array): Name[] {
-  const names: Name[] = [];
-  let start = 0;
-  while (start <= bytes.length) {
-    const slash = bytes.indexOf(SLASH, start);
-    const end = slash < 0 ? bytes.length : slash;
-    const part = bytes.subarray(start, end);
-    start = end + 1;
-    if (part.length === 0 || (part.length === 1 && part[0] === 0x2e)) continue;
-    try {
-      names.push(parseName(part));
-    } catch (error) {
-      if (!(error instanceof InvalidNode)) throw error;
-      const path = Buffer.from(bytes).toString("utf8");
-      throw new CommandError(EXIT.usage, `bad path ${JSON.stringify(path)}: ${error.fault}`, {
-        hint: "a path goes down from a root: ROOT/directory/file",
-        cause: error,
-      });
-    }
+  try {
+    return parsePath(bytes);
+  } catch (error) {
+    if (!(error instanceof InvalidNode)) throw error;
+    const path = Buffer.from(bytes).toString("utf8");
+    throw new CommandError(EXIT.usage, `bad path ${JSON.stringify(path)}: ${error.fault}`, {
+      hint: "a path goes down from a root: ROOT/directory/file",
+      cause: error,
+    });
   }
-  return names;
 }

@@ -14,26 +14,6 @@ const PREFERRED_READ_BYTES = 128 * 1024;
 
 const BLOCK_BYTES = 512;
 
-/** An entry to be filled in again and again. */
-export function newEntry(): Entry {
-  return {
-    nodeid: 0 as NodeId,
-    attributes: {
-      inoLow: 0,
-      inoHigh: 0,
-      size: 0,
-      blocks: 0,
-      mode: 0,
-      nlink: 0,
-      uid: 0,
-      gid: 0,
-      blksize: PREFERRED_READ_BYTES,
-      validSeconds: 0,
-    },
-    validSeconds: 0,
-  };
-}
-
 /** Fills in the attributes of the inode in `slot`: they never change. */
 export function describeInode(table: InodeTable, slot: number, attributes: Attributes): void {
   fill(attributes, table.kind(slot), table.size(slot), table.links(slot));

@@ -5,9 +5,9 @@
 import type { NodeId } from "../base/brands.ts";
 import { EINVAL, EIO } from "../base/errno.ts";
 import type { DirectoryPlusSink, DirectorySink } from "../fuse/file-system.ts";
-import { FOREVER } from "../fuse/file-system.ts";
+import { FOREVER, newEntry } from "../fuse/file-system.ts";
 import type { LocalReader } from "../store/local-reader.ts";
-import { describeInode, describeUnknown, newEntry } from "./attributes.ts";
+import { describeInode, describeUnknown } from "./attributes.ts";
 import { Child } from "./child.ts";
 import { directoryTypeOf, FREE, ROOTS } from "./inode-kind.ts";
 import { ROOT_SLOT } from "./inode-table.ts";

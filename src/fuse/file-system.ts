@@ -52,6 +52,26 @@ export interface Entry {
   validSeconds: number;
 }
 
+/** An entry to be filled in again and again. */
+export function newEntry(): Entry {
+  return {
+    nodeid: 0 as NodeId,
+    attributes: {
+      inoLow: 0,
+      inoHigh: 0,
+      size: 0,
+      blocks: 0,
+      mode: 0,
+      nlink: 0,
+      uid: 0,
+      gid: 0,
+      blksize: 0,
+      validSeconds: 0,
+    },
+    validSeconds: 0,
+  };
+}
+
 /** Where a directory listing goes, entry by entry. */
 export interface DirectorySink {
   /**

@@ -12,7 +12,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Readable, Writable } from "../base/segments.ts";
 import { COUNTERS, ERRORS } from "./counters.ts";
 import { DirentPlusRecords, DirentRecords } from "./directory-records.ts";
-import type { Entry, FileSystem, FileSystemStatistics } from "./file-system.ts";
+import { type FileSystem, type FileSystemStatistics, newEntry } from "./file-system.ts";
 import { type Exchange, NO_REPLY, type Operation } from "./operation.ts";
 import { OPERATIONS, UNKNOWN } from "./operations.ts";
 import { ReplyWriter } from "./reply-writer.ts";
@@ -46,7 +46,7 @@ export class FuseServer {
       session: new Session(options.maxPages ?? MAX_PAGES_DEFAULT),
       request: new RequestCursor(),
       reply,
-      entry: emptyEntry(),
+      entry: newEntry(),
       statistics: emptyStatistics(),
       dirents: new DirentRecords(reply),
       direntsPlus: new DirentPlusRecords(reply),
@@ -124,25 +124,6 @@ export class FuseServer {
       cause,
     });
   }
-}
-
-function emptyEntry(): Entry {
-  return {
-    nodeid: 0 as NodeId,
-    attributes: {
-      inoLow: 0,
-      inoHigh: 0,
-      size: 0,
-      blocks: 0,
-      mode: 0,
-      nlink: 0,
-      uid: 0,
-      gid: 0,
-      blksize: 0,
-      validSeconds: 0,
-    },
-    validSeconds: 0,
-  };
 }
 
 function emptyStatistics(): FileSystemStatistics {

@@ -6,7 +6,7 @@ import type { DirectoryEntry } from "../castore/directory.ts";
 import { Directory } from "../castore/directory.ts";
 import { InvalidNode } from "../castore/errors.ts";
 import type { Name } from "../castore/name.ts";
-import { parseName } from "../castore/name.ts";
+import { parseName, parsePath } from "../castore/name.ts";
 import type { DirectoryNode, Node } from "../castore/node.ts";
 import { fileNode, symlinkNode } from "../castore/node.ts";
 import { ImportError } from "./errors.ts";
@@ -161,22 +161,13 @@ class TarImport {
   /** The names on a path below the root. @throws ImportError for one that leads elsewhere. */
   #path(bytes: Uint8Array): Name[] {
     if (bytes[0] === SLASH) throw this.#refusal("the path is absolute");
-    const names: Name[] = [];
-    for (let start = 0; start <= bytes.length; ) {
-      const slash = bytes.indexOf(SLASH, start);
-      const end = slash < 0 ? bytes.length : slash;
-      const part = bytes.subarray(start, end);
-      start = end + 1;
-      if (part.length === 0 || (part.length === 1 && part[0] === 0x2e)) continue;
-      try {
-        names.push(parseName(part));
-      } catch (error) {
-        if (!(error instanceof InvalidNode)) throw error;
-        const leaves = error.fault === "name is . or ..";
-        throw this.#refusal(leaves ? "the path has a .. in it" : error.fault, error);
-      }
+    try {
+      return parsePath(bytes);
+    } catch (error) {
+      if (!(error instanceof InvalidNode)) throw error;
+      const leaves = error.fault === "name is . or ..";
+      throw this.#refusal(leaves ? "the path has a .. in it" : error.fault, error);
     }
-    return names;
   }
 
   #noteLosses(header: TarHeader, isFile: boolean): void {

@@ -1,14 +1,14 @@
 /** Plays the kernel: calls a FileSystem and keeps what it answers. */
 import type { NodeId } from "../../src/base/brands.ts";
 import type { ByteSink } from "../../src/base/segments.ts";
-import { newEntry } from "../../src/fs/attributes.ts";
-import type {
-  Attributes,
-  DirectoryPlusSink,
-  DirectorySink,
-  Entry,
-  FileSystem,
-  NameBytes,
+import {
+  type Attributes,
+  type DirectoryPlusSink,
+  type DirectorySink,
+  type Entry,
+  type FileSystem,
+  type NameBytes,
+  newEntry,
 } from "../../src/fuse/file-system.ts";
 
 export const ROOT = 1 as NodeId;

@@ -22,6 +22,7 @@ import {
   FOREVER,
   LISTING_CHANGES,
   type NameBytes,
+  newEntry,
 } from "../../src/fuse/file-system.ts";
 
 export const ROOT = 1;
@@ -168,7 +169,7 @@ export class StubFileSystem implements FileSystem {
       const name = LISTING_BYTES[index]!;
       if (!sink.hasRoom(name.length)) break;
       const nodeid = (index < 2 ? 0 : 100 + index) as NodeId;
-      const entry = { nodeid, validSeconds: FOREVER, attributes: blankAttributes() };
+      const entry = { ...newEntry(), nodeid, validSeconds: FOREVER };
       this.getattr(HELLO as NodeId, entry.attributes);
       sink.entry(entry, index + 1, name, 0, name.length);
     }
@@ -197,19 +198,4 @@ export class StubFileSystem implements FileSystem {
     const mode = MODES.get(node);
     return mode === undefined ? -ESTALE : mode >>> 12;
   }
-}
-
-function blankAttributes(): Attributes {
-  return {
-    inoLow: 0,
-    inoHigh: 0,
-    size: 0,
-    blocks: 0,
-    mode: 0,
-    nlink: 0,
-    uid: 0,
-    gid: 0,
-    blksize: 0,
-    validSeconds: 0,
-  };
 }
