@@ -25,6 +25,8 @@ export const DESCRIPTOR_BYTES = vringDesc.size;
 export const NOTHING = -1;
 
 const TWO_32 = 2 ** 32;
+/** Half way round the index: a device that is still at the last chain or ahead does not reach it. */
+const FAR = 0x8000;
 
 /** Writes one descriptor at `offset` of a region; `next` is 0 where the chain ends. */
 export function writeDescriptor(
@@ -162,10 +164,10 @@ export class SplitRingDriver {
     return Atomics.load(this.#words16, this.#usedFlags + 1) !== this.usedIndex;
   }
 
-  /** Asks for no calls: for polling. With EVENT_IDX the event simply stays behind. */
+  /** Asks for no calls: for polling. With EVENT_IDX the event is put out of reach. */
   disarmCalls(): void {
     if (this.eventIdx) {
-      Atomics.store(this.#words16, this.#usedEvent, (this.usedIndex - 1) & 0xffff);
+      Atomics.store(this.#words16, this.#usedEvent, (this.usedIndex + FAR) & 0xffff);
     } else Atomics.store(this.#words16, this.#availFlags, VRING_AVAIL_F_NO_INTERRUPT);
   }
 }
