@@ -6,6 +6,7 @@ import type { Name } from "../castore/name.ts";
 import { parseName } from "../castore/name.ts";
 import type { DirectoryNode, Node } from "../castore/node.ts";
 import { decodeEntry } from "../castore/proto.ts";
+import { putLeavesFirst, rootFirst } from "./directory-graph.ts";
 import { openIndex } from "./disk-index.ts";
 import { indexPath } from "./disk-layout.ts";
 import type { DiskObjects } from "./disk-objects.ts";
@@ -81,9 +82,19 @@ export class DiskDirectories implements DirectoryService {
     return this.#objects.directory(digest);
   }
 
+  getRecursive(digest: Digest): AsyncIterable<Directory> {
+    return rootFirst(digest, (child) => this.get(child));
+  }
+
   async put(directory: Directory): Promise<DirectoryNode> {
+    return await this.putRecursive([directory]);
+  }
+
+  async putRecursive(
+    directories: AsyncIterable<Directory> | Iterable<Directory>,
+  ): Promise<DirectoryNode> {
     using writer = await this.#openWriter();
-    const node = writer.putDirectory(directory);
+    const node = await putLeavesFirst(directories, (directory) => writer.putDirectory(directory));
     writer.commit();
     return node;
   }

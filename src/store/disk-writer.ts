@@ -105,6 +105,14 @@ export class DiskWriter implements StoreWriter {
     );
   }
 
+  putChunk(chunk: Chunk, bytes: Uint8Array): void {
+    this.#guarded(() => this.#putChunk(chunk, bytes));
+  }
+
+  endBlob(blob: BlobStat & Chunk): void {
+    this.#guarded(() => this.#endBlob(blob));
+  }
+
   putDirectory(directory: Directory): DirectoryNode {
     return this.#guarded(() => {
       for (const { node } of directory.entries) this.#requireNode(node);

@@ -69,3 +69,16 @@ export class ImportError extends StoreError {
 export class ExportError extends StoreError {
   override readonly name = "ExportError";
 }
+
+/** Directories that were to be one tree are none: one is named by no other, or comes too late. */
+export class InvalidGraph extends StoreError {
+  override readonly name = "InvalidGraph";
+}
+
+/**
+ * A source cannot be reached, takes too long, refuses, or answers what makes no sense. Whether it
+ * has the object is not known: another source, or a later time, may do.
+ */
+export class SourceUnavailable extends StoreError {
+  override readonly name = "SourceUnavailable";
+}

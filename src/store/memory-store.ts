@@ -6,6 +6,7 @@ import { parseName } from "../castore/name.ts";
 import type { DirectoryNode, Node } from "../castore/node.ts";
 import { decodeEntry } from "../castore/proto.ts";
 import { Chunker, chunkWhole } from "./chunker.ts";
+import { putLeavesFirst, rootFirst } from "./directory-graph.ts";
 import { CorruptObject, MissingObject, StoreBusy } from "./errors.ts";
 import type { LocalReader } from "./local-reader.ts";
 import { MemoryContents, nameKey } from "./memory-contents.ts";
@@ -97,8 +98,18 @@ class MemoryDirectories implements DirectoryService {
     return this.#contents.directory(digest);
   }
 
+  getRecursive(digest: Digest): AsyncIterable<Directory> {
+    return rootFirst(digest, (child) => this.get(child));
+  }
+
   async put(directory: Directory): Promise<DirectoryNode> {
     return this.#contents.putDirectory(directory).node;
+  }
+
+  async putRecursive(
+    directories: AsyncIterable<Directory> | Iterable<Directory>,
+  ): Promise<DirectoryNode> {
+    return await putLeavesFirst(directories, (directory) => this.put(directory));
   }
 }
 
@@ -149,7 +160,7 @@ class MemoryWriter implements StoreWriter {
   }
 
   beginBlob(): BlobWriter {
-    const chunker = new Chunker((chunk, bytes) => this.#putChunk(chunk, bytes));
+    const chunker = new Chunker((chunk, bytes) => this.putChunk(chunk, bytes));
     return {
       write: (bytes) => chunker.write(bytes),
       end: () => this.#contents.endBlob(chunker.end()),
@@ -157,9 +168,15 @@ class MemoryWriter implements StoreWriter {
   }
 
   putBlob(bytes: Uint8Array): BlobStat & Chunk {
-    return this.#contents.endBlob(
-      chunkWhole(bytes, (chunk, piece) => this.#putChunk(chunk, piece)),
-    );
+    return this.#contents.endBlob(chunkWhole(bytes, (chunk, piece) => this.putChunk(chunk, piece)));
+  }
+
+  putChunk(chunk: Chunk, bytes: Uint8Array): void {
+    if (this.#contents.putChunk(chunk, bytes)) this.#newBytes += bytes.length;
+  }
+
+  endBlob(blob: BlobStat & Chunk): void {
+    this.#contents.endBlob(blob);
   }
 
   putDirectory(directory: Directory): DirectoryNode {
@@ -176,9 +193,5 @@ class MemoryWriter implements StoreWriter {
 
   [Symbol.dispose](): void {
     this.#closed();
-  }
-
-  #putChunk(chunk: Chunk, bytes: Uint8Array): void {
-    if (this.#contents.putChunk(chunk, bytes)) this.#newBytes += bytes.length;
   }
 }

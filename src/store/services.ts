@@ -29,17 +29,26 @@ export interface ByteRange {
   readonly length?: number;
 }
 
+export interface RequestOptions {
+  /** Gives the request up: it rejects with the signal's reason. Local stores need not look at it. */
+  readonly signal?: AbortSignal;
+}
+
 /** File contents. The digest of a chunk serves as the digest of a blob as well. */
 export interface BlobService {
-  /** Undefined when the store lacks the blob. */
-  stat(digest: Digest): Promise<BlobStat | undefined>;
+  /**
+   * Undefined when the store lacks the blob. What a remote service says of chunks is not proven by
+   * the blob's digest before all of them were read.
+   * @throws SourceUnavailable
+   */
+  stat(digest: Digest, options?: RequestOptions): Promise<BlobStat | undefined>;
 
   /**
    * The bytes of `range`, verified, in pieces. Each piece is valid until the next is asked for.
    * Nothing beyond the end of the blob, without complaint.
-   * @throws MissingObject, CorruptObject
+   * @throws MissingObject, CorruptObject, SourceUnavailable
    */
-  read(digest: Digest, range?: ByteRange): AsyncIterable<Uint8Array>;
+  read(digest: Digest, range?: ByteRange, options?: RequestOptions): AsyncIterable<Uint8Array>;
 
   /** Stores the bytes of `pieces` as one blob. Storing what is there already changes nothing. */
   put(pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<BlobStat & Chunk>;
@@ -48,15 +57,29 @@ export interface BlobService {
 export interface DirectoryService {
   /**
    * Undefined when the store lacks the directory.
-   * @throws CorruptObject
+   * @throws CorruptObject, SourceUnavailable
    */
-  get(digest: Digest): Promise<Directory | undefined>;
+  get(digest: Digest, options?: RequestOptions): Promise<Directory | undefined>;
+
+  /**
+   * The directory and all directories below it: every one once, none before one that names it, the
+   * root first. Nothing when the store lacks the root.
+   * @throws MissingObject, CorruptObject, SourceUnavailable
+   */
+  getRecursive(digest: Digest, options?: RequestOptions): AsyncIterable<Directory>;
 
   /**
    * Stores a directory, whose children must be there: leaves first, the root last.
    * @throws MissingObject when a child is absent, or does not have the size that is said of it.
    */
   put(directory: Directory): Promise<DirectoryNode>;
+
+  /**
+   * Stores a tree of directories, each after those that it names (which may be there already), the
+   * root last. Returns the root's node.
+   * @throws MissingObject, InvalidGraph when another than the last is named by none.
+   */
+  putRecursive(directories: AsyncIterable<Directory> | Iterable<Directory>): Promise<DirectoryNode>;
 }
 
 export interface NamedRoot {

@@ -23,6 +23,15 @@ export interface StoreWriter extends Disposable {
   putBlob(bytes: Uint8Array): BlobStat & Chunk;
 
   /**
+   * Stores a chunk whose digest the caller has computed: worker threads hash for an import. The
+   * bytes are valid during the call only.
+   */
+  putChunk(chunk: Chunk, bytes: Uint8Array): void;
+
+  /** Names a blob whose chunks were all put with `putChunk`, and which has that digest as a whole. */
+  endBlob(blob: BlobStat & Chunk): void;
+
+  /**
    * Stores a directory, whose children must be there.
    * @throws MissingObject when a child is absent, or does not have the size that is said of it.
    */
