@@ -7,6 +7,8 @@ import { checksumMatches, prepareRows, rowChecksum } from "./disk-index.ts";
 export interface PackedBlob {
   readonly size: number;
   readonly chunks: Uint8Array;
+  /** All chunks were stored, and hashed to the blob's digest; otherwise the list is hearsay. */
+  readonly whole: boolean;
 }
 
 /** Reads blobs. A blob of a single chunk has no row here: the chunk has its digest. */
@@ -16,19 +18,19 @@ export class BlobTable {
   constructor(database: DatabaseSync) {
     this.#statement = prepareRows(
       database,
-      "SELECT size, chunks, checksum FROM blobs WHERE digest = ?",
+      "SELECT size, chunks, checksum, whole FROM blobs WHERE digest = ?",
     );
   }
 
   /** Undefined: absent. `damaged`: what is there is not what was put. */
   find(digest: Uint8Array): PackedBlob | "damaged" | undefined {
     const row = this.#statement.get(digest) as unknown as
-      | [number, Uint8Array, Uint8Array]
+      | [number, Uint8Array, Uint8Array, number]
       | undefined;
     if (row === undefined) return undefined;
-    const [size, chunks, checksum] = row;
+    const [size, chunks, checksum, whole] = row;
     if (!checksumMatches(digest, chunks, checksum) || !isChunkList(chunks, size)) return "damaged";
-    return { size, chunks };
+    return { size, chunks, whole: whole === 1 };
   }
 }
 
@@ -37,7 +39,7 @@ export class BlobTableWriter {
   readonly #statement: StatementSync;
 
   constructor(database: DatabaseSync) {
-    this.#statement = database.prepare("INSERT OR IGNORE INTO blobs VALUES (?, ?, ?, ?)");
+    this.#statement = database.prepare("INSERT OR IGNORE INTO blobs VALUES (?, ?, ?, ?, 1)");
   }
 
   insert(digest: Uint8Array, size: number, chunks: Uint8Array): void {

@@ -17,31 +17,15 @@ import {
   FORMAT_VERSION,
   indexPath,
   SEGMENT_BYTES_MAX,
-  SEGMENTS_MAX,
+  SEGMENT_ID_MAX,
   segmentsPath,
 } from "./disk-layout.ts";
+import { createSchema, migrateSchema, pragma, readOlderSchema } from "./disk-schema.ts";
 import { StoreAbsent, StoreError, UnsupportedFormat } from "./errors.ts";
 import { indexFailure, isSqliteWriteRefusal, systemFailure } from "./sqlite-failure.ts";
 
 /** How long a statement waits for another process that is just committing. */
 const BUSY_MILLISECONDS = 20_000;
-
-const SCHEMA = `
-  CREATE TABLE objects (
-    kind INTEGER NOT NULL, digest BLOB NOT NULL,
-    segment INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL,
-    PRIMARY KEY (kind, digest)
-  ) WITHOUT ROWID, STRICT;
-  CREATE TABLE blobs (
-    digest BLOB PRIMARY KEY, size INTEGER NOT NULL, chunks BLOB NOT NULL, checksum BLOB NOT NULL
-  ) STRICT;
-  CREATE TABLE roots (
-    name BLOB PRIMARY KEY, entry BLOB NOT NULL, checksum BLOB NOT NULL
-  ) WITHOUT ROWID, STRICT;
-  CREATE TABLE segments (
-    id INTEGER PRIMARY KEY, length INTEGER NOT NULL, checksum BLOB NOT NULL
-  ) STRICT;
-`;
 
 /** Where an object lies. Filled in by `locate`, so that finding many makes no garbage. */
 export interface Location {
@@ -53,7 +37,8 @@ export interface Location {
 export type IndexMode = "read" | "write" | "create";
 
 /**
- * Opens the index of the store in `directory`; `create` makes the store if there is none.
+ * Opens the index of the store in `directory`; `create` makes the store if there is none. An index
+ * of an older format gets the newest; where this process may not write it is read as it is.
  * @throws StoreAbsent, UnsupportedFormat, StoreError
  */
 export function openIndex(directory: string, mode: IndexMode): DatabaseSync {
@@ -71,10 +56,24 @@ export function openIndex(directory: string, mode: IndexMode): DatabaseSync {
     database = mode === "read" ? openForReading(path) : openDatabase(path, false);
     if (mode === "create") createSchema(database);
     checkFormat(database, directory);
+    if (pragma(database, "user_version") < FORMAT_VERSION) upgrade(database, directory, mode);
     return database;
   } catch (error) {
     database?.close();
     throw indexFailure(error, path);
+  }
+}
+
+/** @throws an error of SQLite, or StoreError: `database` may write, and cannot. */
+function upgrade(database: DatabaseSync, directory: string, mode: IndexMode): void {
+  if (mode !== "read") {
+    migrateSchema(database);
+    return;
+  }
+  try {
+    openIndex(directory, "write").close();
+  } catch {
+    readOlderSchema(database);
   }
 }
 
@@ -109,16 +108,6 @@ function hasUnmergedCommits(path: string): boolean {
   return (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
 }
 
-function createSchema(database: DatabaseSync): void {
-  database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; BEGIN IMMEDIATE");
-  if (pragma(database, "user_version") === 0) {
-    database.exec(SCHEMA);
-    database.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
-    database.exec(`PRAGMA user_version = ${FORMAT_VERSION}`);
-  }
-  database.exec("COMMIT");
-}
-
 function checkFormat(database: DatabaseSync, directory: string): void {
   const version = pragma(database, "user_version");
   // Whoever began to make this store was ended before it had a schema.
@@ -132,11 +121,6 @@ function checkFormat(database: DatabaseSync, directory: string): void {
       { path: directory, remedy: "use the version of castorefs that wrote it, or a newer one" },
     );
   }
-}
-
-function pragma(database: DatabaseSync, name: string): number {
-  const row = database.prepare(`PRAGMA ${name}`).get();
-  return Number(row?.[name]);
 }
 
 function absent(directory: string): StoreAbsent {
@@ -163,12 +147,14 @@ export function prepareRows(database: DatabaseSync, sql: string): StatementSync 
 /** Finds objects in an open index. */
 export class ObjectTable {
   readonly #statement: StatementSync;
+  readonly #whole: StatementSync;
 
   constructor(database: DatabaseSync) {
     this.#statement = prepareRows(
       database,
       "SELECT segment, offset, length FROM objects WHERE kind = ? AND digest = ?",
     );
+    this.#whole = prepareRows(database, "SELECT whole FROM objects WHERE kind = ? AND digest = ?");
   }
 
   /**
@@ -183,6 +169,12 @@ export class ObjectTable {
     location.length = row[2]!;
     return true;
   }
+
+  /** True for an object below which all was stored when it was committed; false: absent, too. */
+  isWhole(kind: ObjectKind, digest: Uint8Array): boolean {
+    const row = this.#whole.get(kind, digest) as unknown as [number] | undefined;
+    return row?.[0] === 1;
+  }
 }
 
 /** True when an object of up to `lengthMax` bytes can lie there: a damaged row may hold anything. */
@@ -193,7 +185,7 @@ export function isPlausible(location: Location, lengthMax: number): boolean {
     Number.isInteger(offset) &&
     Number.isInteger(length) &&
     segment >= 1 &&
-    segment <= SEGMENTS_MAX &&
+    segment <= SEGMENT_ID_MAX &&
     offset >= 0 &&
     length >= 0 &&
     length <= lengthMax &&

@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { DIGEST_BYTES } from "../castore/digest.ts";
 
 /** Goes up with every change that an older version would misread. */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 /** Marks the index as ours (`PRAGMA application_id`): "CAFS". */
 export const APPLICATION_ID = 0x43414653;
 
@@ -22,6 +22,8 @@ export const APPLICATION_ID = 0x43414653;
 export const SEGMENT_BYTES_MAX = 1024 * 1024 * 1024;
 /** Segments of a store, at the most: 16 TiB, and well below Linux's limit of mappings. */
 export const SEGMENTS_MAX = 16_384;
+/** Numbers of segments go up to this; none is ever given twice. */
+export const SEGMENT_ID_MAX = 99_999_999;
 
 export const OBJECT_CHUNK = 0;
 export const OBJECT_DIRECTORY = 1;

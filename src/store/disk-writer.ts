@@ -78,7 +78,7 @@ export class DiskWriter implements StoreWriter {
       const bytesMax = options.segmentBytesMax ?? SEGMENT_BYTES_MAX;
       this.#segments = new SegmentWriter(directory, end, bytesMax);
       this.#savedSegment = end.segment;
-      this.#insertObject = this.#database.prepare("INSERT INTO objects VALUES (?, ?, ?, ?, ?)");
+      this.#insertObject = this.#database.prepare("INSERT INTO objects VALUES (?, ?, ?, ?, ?, 1)");
       this.#insertBlob = new BlobTableWriter(this.#database);
       this.#roots = new RootTableWriter(this.#database);
     } catch (error) {

@@ -294,9 +294,9 @@ test("a store whose making was interrupted is absent, and made when wanted", () 
 
 test("a newer format and somebody else's database are refused", async () => {
   const { folder } = await makeStore();
-  changeIndex(folder, "PRAGMA user_version = 2");
+  changeIndex(folder, "PRAGMA user_version = 3");
   expect(() => openDiskStore(folder)).toThrow(UnsupportedFormat);
-  changeIndex(folder, "PRAGMA user_version = 1");
+  changeIndex(folder, "PRAGMA user_version = 2");
   changeIndex(folder, "PRAGMA application_id = 7");
   expect(() => openDiskStore(folder, { create: true })).toThrow(StoreError);
 });
