@@ -27,6 +27,9 @@ export interface ObjectFetcher {
    * a time: it is fetched once.
    * @throws MissingObject: no source has it. SourceUnavailable: none could be asked, or in time.
    * CorruptObject: what sources have is not what the digest names. StoreError: it cannot be stored.
+   *
+   * `progressed` is called now and then while bytes of it come in: a large blob that is on its way
+   * may take longer than one that nobody answers for.
    */
-  fetch(wanted: WantedObject, priority: FetchPriority): Promise<void>;
+  fetch(wanted: WantedObject, priority: FetchPriority, progressed?: () => void): Promise<void>;
 }
