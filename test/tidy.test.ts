@@ -31,6 +31,7 @@ const PACKAGE_HOLDERS: Readonly<Record<string, (file: string) => boolean>> = {
   koffi: (file) => file.startsWith("ffi/src/"),
   protobufjs: (file) => file === "src/castore/proto.ts",
   commander: (file) => file.startsWith("src/cli/"),
+  "lru-cache": (file) => file === "src/store/cached-chunk-reader.ts",
 };
 
 /** Started by a command line or as a worker: nothing imports them. */

@@ -86,7 +86,7 @@ export class DiskObjects implements Disposable {
   }
 
   /**
-   * Reads a chunk to the start of `target`, which has room for CHUNK_BYTES_MAX. False: absent.
+   * Reads a chunk to the start of `target`, which has room for its size. False: absent.
    * @throws CorruptObject
    */
   readChunk({ digest, size }: Chunk, target: Uint8Array): boolean {

@@ -6,12 +6,12 @@ import type { Name } from "../castore/name.ts";
 import { parseName } from "../castore/name.ts";
 import type { DirectoryNode, Node } from "../castore/node.ts";
 import { decodeEntry } from "../castore/proto.ts";
+import { CachedChunkReader } from "./cached-chunk-reader.ts";
 import { putLeavesFirst, rootFirst } from "./directory-graph.ts";
 import { openIndex } from "./disk-index.ts";
 import { indexPath } from "./disk-layout.ts";
 import type { DiskObjects } from "./disk-objects.ts";
 import { CorruptObject, MissingObject, StoreError } from "./errors.ts";
-import { CHUNK_BYTES_MAX } from "./fastcdc.ts";
 import { RootTable, RootTableWriter } from "./root-table.ts";
 import type {
   BlobService,
@@ -20,6 +20,7 @@ import type {
   Chunk,
   DirectoryService,
   NamedRoot,
+  RequestOptions,
   RootService,
 } from "./services.ts";
 import { indexFailure } from "./sqlite-failure.ts";
@@ -30,33 +31,32 @@ type OpenWriter = () => Promise<StoreWriter>;
 export class DiskBlobs implements BlobService {
   readonly #objects: DiskObjects;
   readonly #openWriter: OpenWriter;
+  readonly #reader: CachedChunkReader;
 
   constructor(objects: DiskObjects, openWriter: OpenWriter) {
     this.#objects = objects;
     this.#openWriter = openWriter;
+    this.#reader = new CachedChunkReader(async (chunk) => {
+      // Every byte of it is written before anybody sees it, or the read fails.
+      const bytes = Buffer.allocUnsafeSlow(chunk.size);
+      // A blob names it, so an absent chunk is damage, not absence.
+      if (!this.#objects.readChunk(chunk, bytes)) throw new CorruptObject("chunk", chunk.digest);
+      return bytes;
+    });
   }
 
   async stat(digest: Digest): Promise<BlobStat | undefined> {
     return this.#objects.statBlob(digest);
   }
 
-  async *read(digest: Digest, range: ByteRange = {}): AsyncGenerator<Uint8Array> {
+  async *read(
+    digest: Digest,
+    range: ByteRange = {},
+    options: RequestOptions = {},
+  ): AsyncGenerator<Uint8Array> {
     const stat = this.#objects.statBlob(digest);
     if (stat === undefined) throw new MissingObject("blob", digest);
-    const begin = range.offset ?? 0;
-    const end = Math.min(stat.size, begin + (range.length ?? stat.size));
-    const buffer = new Uint8Array(CHUNK_BYTES_MAX);
-    let at = 0;
-    for (const chunk of stat.chunks) {
-      const chunkEnd = at + chunk.size;
-      if (at >= end) return;
-      if (chunkEnd > begin) {
-        // The blob names it, so an absent chunk is damage, not absence.
-        if (!this.#objects.readChunk(chunk, buffer)) throw new CorruptObject("blob", digest);
-        yield buffer.subarray(Math.max(begin - at, 0), Math.min(end, chunkEnd) - at);
-      }
-      at = chunkEnd;
-    }
+    yield* this.#reader.read(stat.chunks, range, options.signal);
   }
 
   async put(pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<BlobStat & Chunk> {

@@ -5,6 +5,7 @@ import type { Name } from "../castore/name.ts";
 import { parseName } from "../castore/name.ts";
 import type { DirectoryNode, Node } from "../castore/node.ts";
 import { decodeEntry } from "../castore/proto.ts";
+import { ChunkRanges } from "./chunk-ranges.ts";
 import { Chunker, chunkWhole } from "./chunker.ts";
 import { putLeavesFirst, rootFirst } from "./directory-graph.ts";
 import { CorruptObject, MissingObject, StoreBusy } from "./errors.ts";
@@ -66,17 +67,10 @@ class MemoryBlobs implements BlobService {
   async *read(digest: Digest, range: ByteRange = {}): AsyncGenerator<Uint8Array> {
     const stat = this.#contents.stat(digest);
     if (stat === undefined) throw new MissingObject("blob", digest);
-    const begin = range.offset ?? 0;
-    const end = Math.min(stat.size, begin + (range.length ?? stat.size));
-    let at = 0;
-    for (const chunk of stat.chunks) {
-      const chunkEnd = at + chunk.size;
+    for (const { chunk, begin, end } of new ChunkRanges(stat.chunks).parts(range)) {
       const bytes = this.#contents.chunks.get(chunk.digest.key);
-      if (bytes === undefined) throw new CorruptObject("blob", digest);
-      if (at < end && chunkEnd > begin) {
-        yield bytes.subarray(Math.max(begin - at, 0), Math.min(end, chunkEnd) - at);
-      }
-      at = chunkEnd;
+      if (bytes === undefined) throw new CorruptObject("chunk", chunk.digest);
+      yield bytes.subarray(begin, end);
     }
   }
 
