@@ -29,7 +29,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** Packages that only some files may know. */
 const PACKAGE_HOLDERS: Readonly<Record<string, (file: string) => boolean>> = {
   koffi: (file) => file.startsWith("ffi/src/"),
-  protobufjs: (file) => file === "src/castore/proto.ts",
+  protobufjs: (file) => /^src\/castore\/(rpc-)?proto\.ts$/.test(file),
+  "@grpc": (file) => file.startsWith("src/store/grpc/"),
+  "grpc-health-check": (file) => file.startsWith("src/store/grpc/"),
   commander: (file) => file.startsWith("src/cli/"),
   "lru-cache": (file) => file === "src/store/cached-chunk-reader.ts",
 };
