@@ -36,13 +36,24 @@ export class BlobTable {
 
 /** Writes blobs, within a transaction of the caller's. */
 export class BlobTableWriter {
-  readonly #statement: StatementSync;
+  readonly #insert: StatementSync;
+  readonly #replace: StatementSync;
 
   constructor(database: DatabaseSync) {
-    this.#statement = database.prepare("INSERT OR IGNORE INTO blobs VALUES (?, ?, ?, ?, 1)");
+    const insert = `INSERT INTO blobs VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+      size = excluded.size, chunks = excluded.chunks, checksum = excluded.checksum,
+      whole = excluded.whole`;
+    this.#insert = database.prepare(`${insert} WHERE whole < excluded.whole`);
+    this.#replace = database.prepare(insert);
   }
 
-  insert(digest: Uint8Array, size: number, chunks: Uint8Array): void {
-    this.#statement.run(digest, size, chunks, rowChecksum(digest, chunks));
+  /** A blob that is there stays, unless it is hearsay and this one is not. */
+  insert(digest: Uint8Array, size: number, chunks: Uint8Array, whole: boolean): void {
+    this.#insert.run(digest, size, chunks, rowChecksum(digest, chunks), whole ? 1 : 0);
+  }
+
+  /** Takes the place of what is there. */
+  replace(digest: Uint8Array, size: number, chunks: Uint8Array, whole: boolean): void {
+    this.#replace.run(digest, size, chunks, rowChecksum(digest, chunks), whole ? 1 : 0);
   }
 }

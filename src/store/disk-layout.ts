@@ -2,13 +2,13 @@
  * What a store on disk looks like:
  *
  *     DIR/index.sqlite           where every object lies, blobs, root nodes (DiskIndex)
- *     DIR/writer.lock            held by the one importer (WriterLock)
+ *     DIR/writers/3.lock         held by the writer in slot 3 (WriterSlot)
  *     DIR/segments/00000001.seg  objects back to back, raw, append-only
  *
  * An object is a chunk of file contents or an encoded directory, named by its BLAKE3. Bytes reach a
  * segment and the disk before the index transaction that names them commits, so that a crash leaves
- * at most bytes at the end of the last segment that nothing names; the next importer writes over
- * them.
+ * at most bytes at the end of a segment that nothing names; whoever writes to that
+ * segment next writes over them.
  */
 import { join } from "node:path";
 import { DIGEST_BYTES } from "../castore/digest.ts";
@@ -24,6 +24,8 @@ export const SEGMENT_BYTES_MAX = 1024 * 1024 * 1024;
 export const SEGMENTS_MAX = 16_384;
 /** Numbers of segments go up to this; none is ever given twice. */
 export const SEGMENT_ID_MAX = 99_999_999;
+/** Writers at a time, in any processes. */
+export const WRITERS_MAX = 16;
 
 export const OBJECT_CHUNK = 0;
 export const OBJECT_DIRECTORY = 1;
@@ -36,8 +38,12 @@ export function indexPath(directory: string): string {
   return join(directory, "index.sqlite");
 }
 
-export function writerLockPath(directory: string): string {
-  return join(directory, "writer.lock");
+export function writersPath(directory: string): string {
+  return join(directory, "writers");
+}
+
+export function slotLockPath(directory: string, slot: number): string {
+  return join(writersPath(directory), `${slot}.lock`);
 }
 
 export function segmentsPath(directory: string): string {

@@ -19,6 +19,11 @@ import { SegmentFiles } from "./segment-files.ts";
 import type { BlobStat, Chunk } from "./services.ts";
 import { indexFailure } from "./sqlite-failure.ts";
 
+export interface StoredBlob extends BlobStat {
+  /** All chunks were stored, and hashed to the blob's digest. */
+  readonly whole: boolean;
+}
+
 export class DiskObjects implements Disposable {
   readonly #table: ObjectTable;
   readonly #blobs: BlobTable;
@@ -35,32 +40,53 @@ export class DiskObjects implements Disposable {
 
   /** False: absent. What it says of the place is not checked. */
   locate(kind: ObjectKind, digest: Digest, location: Location): boolean {
-    try {
-      return this.#table.locate(kind, digest.bytes, location);
-    } catch (error) {
-      throw indexFailure(error, this.#path);
-    }
+    return this.#guarded(() => this.#table.locate(kind, digest.bytes, location));
   }
 
-  /** Undefined: absent. @throws CorruptObject */
-  statBlob(digest: Digest): BlobStat | undefined {
+  /** True for a directory below which all is stored; false: absent, too. */
+  isWhole(directory: Digest): boolean {
+    return this.#guarded(() => this.#table.isWhole(OBJECT_DIRECTORY, directory.bytes));
+  }
+
+  /** Undefined: absent. What is not whole is only what somebody says. @throws CorruptObject */
+  findBlob(digest: Digest): StoredBlob | undefined {
     const location = newLocation();
     if (this.locate(OBJECT_CHUNK, digest, location)) {
       if (!isPlausible(location, CHUNK_BYTES_MAX)) throw new CorruptObject("blob", digest);
-      return { size: location.length, chunks: [{ digest, size: location.length }] };
+      return { size: location.length, chunks: [{ digest, size: location.length }], whole: true };
     }
     const blob = this.#findBlob(digest);
     if (blob === undefined) return undefined;
     if (blob === "damaged") throw new CorruptObject("blob", digest);
-    return { size: blob.size, chunks: unpackChunks(blob.chunks) };
+    return { size: blob.size, chunks: unpackChunks(blob.chunks), whole: blob.whole };
   }
 
-  /** Bytes of a blob; undefined: absent or damaged. */
-  blobSize(digest: Digest): number | undefined {
+  /** Undefined: absent, or not whole. @throws CorruptObject */
+  statBlob(digest: Digest): BlobStat | undefined {
+    const blob = this.findBlob(digest);
+    return blob?.whole === true ? { size: blob.size, chunks: blob.chunks } : undefined;
+  }
+
+  /** Bytes of a chunk that is there, as far as the index says. */
+  chunkSize(digest: Digest): number | undefined {
     const location = newLocation();
-    if (this.locate(OBJECT_CHUNK, digest, location)) return location.length;
+    return this.locate(OBJECT_CHUNK, digest, location) ? location.length : undefined;
+  }
+
+  /** Bytes of a blob; undefined: absent, not whole, or damaged. */
+  blobSize(digest: Digest): number | undefined {
+    const chunk = this.chunkSize(digest);
+    if (chunk !== undefined) return chunk;
     const blob = this.#findBlob(digest);
-    return blob === "damaged" ? undefined : blob?.size;
+    return blob === undefined || blob === "damaged" || !blob.whole ? undefined : blob.size;
+  }
+
+  /** Says whether a blob of several chunks is there, without its list. */
+  stateOfBlob(digest: Digest): "absent" | "damaged" | "partial" | "whole" {
+    const blob = this.#findBlob(digest);
+    if (blob === undefined) return "absent";
+    if (blob === "damaged") return "damaged";
+    return blob.whole ? "whole" : "partial";
   }
 
   /** Undefined: absent. @throws CorruptObject */
@@ -71,48 +97,84 @@ export class DiskObjects implements Disposable {
 
   /** Undefined: absent. @throws CorruptObject */
   directory(digest: Digest): Directory | undefined {
-    const location = newLocation();
-    if (!this.locate(OBJECT_DIRECTORY, digest, location)) return undefined;
-    if (!isPlausible(location, DIRECTORY_BYTES_MAX)) throw new CorruptObject("directory", digest);
+    const bytes = this.encodedDirectory(digest);
     try {
-      const bytes = new Uint8Array(location.length);
-      if (this.#files.read(location, bytes) && blake3Matches(bytes, digest.bytes, 0)) {
-        return decodeDirectory(bytes);
-      }
+      return bytes && decodeDirectory(bytes);
     } catch (error) {
       throw new CorruptObject("directory", digest, { cause: error });
     }
-    throw new CorruptObject("directory", digest);
+  }
+
+  /** A directory as it is stored, and as its digest says. Undefined: absent. @throws CorruptObject */
+  encodedDirectory(digest: Digest): Uint8Array | undefined {
+    return this.#read("directory", OBJECT_DIRECTORY, digest, ({ length }) =>
+      length <= DIRECTORY_BYTES_MAX ? new Uint8Array(length) : undefined,
+    );
   }
 
   /**
-   * Reads a chunk to the start of `target`, which has room for its size. False: absent.
+   * Reads a chunk to the start of `target`, which has room for CHUNK_BYTES_MAX. False: absent.
    * @throws CorruptObject
    */
   readChunk({ digest, size }: Chunk, target: Uint8Array): boolean {
-    const location = newLocation();
-    if (!this.locate(OBJECT_CHUNK, digest, location)) return false;
-    let whole: boolean;
-    try {
-      whole =
-        location.length === size &&
-        isPlausible(location, CHUNK_BYTES_MAX) &&
-        this.#files.read(location, target) &&
-        blake3Matches(target.subarray(0, size), digest.bytes, 0);
-    } catch (error) {
-      throw new CorruptObject("chunk", digest, { cause: error });
-    }
-    if (!whole) throw new CorruptObject("chunk", digest);
-    return true;
+    const bytes = this.#read("chunk", OBJECT_CHUNK, digest, ({ length }) =>
+      length === size && length <= CHUNK_BYTES_MAX ? target.subarray(0, length) : undefined,
+    );
+    return bytes !== undefined;
   }
 
   [Symbol.dispose](): void {
     this.#files[Symbol.dispose]();
   }
 
-  #findBlob(digest: Digest): PackedBlob | "damaged" | undefined {
+  /**
+   * Fills what `room` gives for the object with its bytes, checked; no room: its length is wrong.
+   * Undefined: absent. @throws CorruptObject
+   */
+  #read(
+    what: string,
+    kind: ObjectKind,
+    digest: Digest,
+    room: (location: Readonly<Location>) => Uint8Array | undefined,
+  ): Uint8Array | undefined {
+    const location = newLocation();
+    if (!this.locate(kind, digest, location)) return undefined;
+    for (let attempt = 0; ; attempt += 1) {
+      const { segment, offset } = location;
+      const outcome = this.#attempt(location, digest, room);
+      if (outcome instanceof Uint8Array) return outcome;
+      // A collection may have moved it, and removed the segment where it was.
+      const there = this.locate(kind, digest, location);
+      const moved = location.segment !== segment || location.offset !== offset;
+      if (!there) return undefined;
+      if (attempt > 0 || !moved) throw new CorruptObject(what, digest, outcome);
+    }
+  }
+
+  /** The bytes, or why they are none. */
+  #attempt(
+    location: Readonly<Location>,
+    digest: Digest,
+    room: (location: Readonly<Location>) => Uint8Array | undefined,
+  ): Uint8Array | ErrorOptions {
+    if (!isPlausible(location, DIRECTORY_BYTES_MAX)) return {};
+    const bytes = room(location);
+    if (bytes === undefined) return {};
     try {
-      return this.#blobs.find(digest.bytes);
+      const sound = this.#files.read(location, bytes) && blake3Matches(bytes, digest.bytes, 0);
+      return sound ? bytes : {};
+    } catch (error) {
+      return { cause: error };
+    }
+  }
+
+  #findBlob(digest: Digest): PackedBlob | "damaged" | undefined {
+    return this.#guarded(() => this.#blobs.find(digest.bytes));
+  }
+
+  #guarded<T>(lookUp: () => T): T {
+    try {
+      return lookUp();
     } catch (error) {
       throw indexFailure(error, this.#path);
     }

@@ -2,6 +2,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Digest } from "../castore/digest.ts";
 import type { Directory } from "../castore/directory.ts";
+import { CastoreError } from "../castore/errors.ts";
 import type { Name } from "../castore/name.ts";
 import { parseName } from "../castore/name.ts";
 import type { DirectoryNode, Node } from "../castore/node.ts";
@@ -12,6 +13,7 @@ import { openIndex } from "./disk-index.ts";
 import { indexPath } from "./disk-layout.ts";
 import type { DiskObjects } from "./disk-objects.ts";
 import { CorruptObject, MissingObject, StoreError } from "./errors.ts";
+import { inTransaction } from "./object-rows.ts";
 import { RootTable, RootTableWriter } from "./root-table.ts";
 import type {
   BlobService,
@@ -124,7 +126,8 @@ export class DiskRoots implements RootService {
     return this.#guarded(() => {
       const database = openIndex(this.#directory, "write");
       try {
-        return new RootTableWriter(database).delete(name);
+        const table = new RootTableWriter(database);
+        return inTransaction(database, () => table.delete(name));
       } finally {
         database.close();
       }
@@ -135,12 +138,23 @@ export class DiskRoots implements RootService {
     return this.#guarded(() => {
       const roots: NamedRoot[] = [];
       for (const bytes of this.#table.list()) {
-        const name = parseName(bytes);
-        const node = this.#node(name);
-        if (node !== undefined) roots.push({ name, node });
+        const root = this.#sound(bytes);
+        if (root !== undefined) roots.push(root);
       }
       return roots;
     });
+  }
+
+  /** Undefined: the row is damaged, which `get` and verify report, or was just removed. */
+  #sound(bytes: Uint8Array): NamedRoot | undefined {
+    try {
+      const name = parseName(bytes);
+      const node = this.#node(name);
+      return node && { name, node };
+    } catch (error) {
+      if (error instanceof StoreError || error instanceof CastoreError) return undefined;
+      throw error;
+    }
   }
 
   #node(name: Name): Node | undefined {

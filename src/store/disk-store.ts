@@ -13,7 +13,7 @@ import type {
   WriterOptions,
 } from "./services.ts";
 import type { StoreWriter } from "./store-writer.ts";
-import { WRITER_WAIT_MILLISECONDS, WriterLock } from "./writer-lock.ts";
+import { WriterSlot } from "./writer-slots.ts";
 
 export interface DiskStoreOptions extends DiskWriterOptions {
   /** Makes the store when there is none. */
@@ -55,12 +55,11 @@ export class DiskStore implements Store {
   }
 
   async openWriter(options: WriterOptions = {}): Promise<StoreWriter> {
-    const wait = options.waitMilliseconds ?? WRITER_WAIT_MILLISECONDS;
-    const lock = await WriterLock.acquire(this.path, wait);
+    const slot = await WriterSlot.take(this.path, options);
     try {
-      return new DiskWriter(this.path, lock, this.#options);
+      return new DiskWriter(this.path, slot, this.#options);
     } catch (error) {
-      lock[Symbol.dispose]();
+      slot[Symbol.dispose]();
       throw error;
     }
   }

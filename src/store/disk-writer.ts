@@ -1,9 +1,10 @@
 /**
- * Bulk writing to a store on disk. One index transaction for each batch: it begins with the first
- * object, and before it commits every byte that it names is on disk. What was killed or failed on
- * the way leaves no trace but unnamed bytes at the end of a segment.
+ * Bulk writing to a store on disk. Objects go to the segment of the writer's slot, their rows wait
+ * in memory; a batch ends with the bytes on disk, and only then one short transaction names them
+ * all. What was killed or failed on the way leaves no trace but unnamed bytes at the end of a
+ * segment. Nothing is deleted while a writer holds its slot: what it found there, it may rely on.
  */
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { blake3 } from "../castore/blake3.ts";
 import type { Digest } from "../castore/digest.ts";
 import type { Directory } from "../castore/directory.ts";
@@ -13,14 +14,15 @@ import type { DirectoryNode, Node } from "../castore/node.ts";
 import { directoryNode } from "../castore/node.ts";
 import { encodeDirectory, encodeEntry } from "../castore/proto.ts";
 import { BlobTableWriter } from "./blob-table.ts";
-import { packChunks } from "./chunk-list.ts";
+import { isChunkList, packChunks } from "./chunk-list.ts";
 import { Chunker, chunkWhole, createChunkBuffer } from "./chunker.ts";
 import type { Location } from "./disk-index.ts";
 import { openIndex } from "./disk-index.ts";
-import type { ObjectKind } from "./disk-layout.ts";
 import { indexPath, OBJECT_CHUNK, OBJECT_DIRECTORY, SEGMENT_BYTES_MAX } from "./disk-layout.ts";
 import { DiskObjects } from "./disk-objects.ts";
-import { MissingObject } from "./errors.ts";
+import { MissingObject, StoreError } from "./errors.ts";
+import { inTransaction, ObjectTableWriter } from "./object-rows.ts";
+import type { DirectorySize } from "./recent-sizes.ts";
 import { RecentSizes } from "./recent-sizes.ts";
 import { RootTableWriter } from "./root-table.ts";
 import { SegmentTable } from "./segment-table.ts";
@@ -28,7 +30,8 @@ import { SegmentWriter } from "./segment-writer.ts";
 import type { BlobStat, Chunk } from "./services.ts";
 import { indexFailure } from "./sqlite-failure.ts";
 import type { BlobWriter, StoreWriter } from "./store-writer.ts";
-import type { WriterLock } from "./writer-lock.ts";
+import { WriteBatch } from "./write-batch.ts";
+import type { WriterSlot } from "./writer-slots.ts";
 
 /** A batch is committed when it has this many bytes, or this many objects. */
 export const BATCH_BYTES_MAX = 64 * 1024 * 1024;
@@ -43,46 +46,48 @@ export interface DiskWriterOptions {
 
 export class DiskWriter implements StoreWriter {
   readonly #path: string;
-  readonly #lock: WriterLock;
+  readonly #slot: WriterSlot;
   readonly #database: DatabaseSync;
   readonly #objects: DiskObjects;
   readonly #segments: SegmentWriter;
-  readonly #insertObject: StatementSync;
   readonly #segmentTable: SegmentTable;
-  readonly #insertBlob: BlobTableWriter;
+  readonly #objectRows: ObjectTableWriter;
+  readonly #blobRows: BlobTableWriter;
   readonly #roots: RootTableWriter;
+  readonly #batch = new WriteBatch();
   readonly #recent = new RecentSizes();
   readonly #chunkBuffer = createChunkBuffer();
   readonly #location: Location = { segment: 0, offset: 0, length: 0 };
   readonly #batchBytesMax: number;
   readonly #batchObjectsMax: number;
-  #inTransaction = false;
-  #savedSegment = 0;
   #batchBytes = 0;
-  #batchObjects = 0;
   #newBytes = 0;
   #failure: unknown;
 
-  /** Takes over `lock`. */
-  constructor(directory: string, lock: WriterLock, options: DiskWriterOptions = {}) {
+  /** Takes over `slot`. */
+  constructor(directory: string, slot: WriterSlot, options: DiskWriterOptions = {}) {
     this.#path = indexPath(directory);
-    this.#lock = lock;
+    this.#slot = slot;
     this.#batchBytesMax = options.batchBytesMax ?? BATCH_BYTES_MAX;
     this.#batchObjectsMax = options.batchObjectsMax ?? BATCH_OBJECTS_MAX;
-    this.#database = openIndex(directory, "write");
+    const database = openIndex(directory, "write");
+    this.#database = database;
     try {
-      this.#database.exec("PRAGMA synchronous = FULL");
-      this.#objects = new DiskObjects(directory, this.#database);
-      this.#segmentTable = new SegmentTable(this.#database);
-      const end = this.#segmentTable.last();
-      const bytesMax = options.segmentBytesMax ?? SEGMENT_BYTES_MAX;
-      this.#segments = new SegmentWriter(directory, end, bytesMax);
-      this.#savedSegment = end.segment;
-      this.#insertObject = this.#database.prepare("INSERT INTO objects VALUES (?, ?, ?, ?, ?, 1)");
-      this.#insertBlob = new BlobTableWriter(this.#database);
-      this.#roots = new RootTableWriter(this.#database);
+      database.exec("PRAGMA synchronous = FULL");
+      this.#objects = new DiskObjects(directory, database);
+      const table = new SegmentTable(database);
+      this.#segmentTable = table;
+      this.#segments = new SegmentWriter({
+        directory,
+        end: table.end(slot.slot),
+        begin: () => inTransaction(database, () => table.begin(slot.slot)),
+        segmentBytesMax: options.segmentBytesMax ?? SEGMENT_BYTES_MAX,
+      });
+      this.#objectRows = new ObjectTableWriter(database);
+      this.#blobRows = new BlobTableWriter(database);
+      this.#roots = new RootTableWriter(database);
     } catch (error) {
-      this.#database.close();
+      database.close();
       throw indexFailure(error, this.#path);
     }
   }
@@ -110,7 +115,14 @@ export class DiskWriter implements StoreWriter {
   }
 
   endBlob(blob: BlobStat & Chunk): void {
-    this.#guarded(() => this.#endBlob(blob));
+    this.#guarded(() => {
+      for (const { digest, size } of blob.chunks) {
+        if (this.#chunkSize(digest) !== size) {
+          throw new MissingObject(`chunk of ${size} bytes`, digest);
+        }
+      }
+      this.#endBlob(blob);
+    });
   }
 
   putDirectory(directory: Directory): DirectoryNode {
@@ -118,8 +130,7 @@ export class DiskWriter implements StoreWriter {
       for (const { node } of directory.entries) this.#requireNode(node);
       const encoded = encodeDirectory(directory);
       const digest = blake3(encoded);
-      this.#putObject(OBJECT_DIRECTORY, digest, encoded);
-      this.#recent.putDirectory(digest, directory.size, directory.entries.length);
+      this.#putDirectory(digest, encoded, directory.size, directory.entries.length);
       this.#endOfObject();
       return directoryNode(digest, directory.size);
     });
@@ -132,83 +143,84 @@ export class DiskWriter implements StoreWriter {
   putRoot(name: Name, node: Node): void {
     this.#guarded(() => {
       this.#requireNode(node);
-      this.#begin();
-      this.#roots.put(name, encodeEntry(node));
-      this.#commit();
+      this.#commit(() => this.#roots.put(name, encodeEntry(node)));
     });
   }
 
   [Symbol.dispose](): void {
     try {
-      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-      // Leaves the index in one file where no reader is at work, as a backup wants it.
+      this.#segments[Symbol.dispose]();
+      // Leaves the index in one file where nobody else is at work, as a backup wants it.
       this.#database.exec("PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)");
     } catch {
       // What was committed is safe in the write-ahead log; there is nothing to do about the rest.
     } finally {
-      this.#segments[Symbol.dispose]();
       this.#objects[Symbol.dispose]();
       this.#database.close();
-      this.#lock[Symbol.dispose]();
+      this.#slot[Symbol.dispose]();
     }
   }
 
-  #putChunk(chunk: Chunk, bytes: Uint8Array): void {
-    this.#putObject(OBJECT_CHUNK, chunk.digest, bytes);
+  #putChunk({ digest }: Chunk, bytes: Uint8Array): void {
+    if (this.#batch.chunkSize(digest) !== undefined) return;
+    const location = this.#location;
+    if (this.#objects.locate(OBJECT_CHUNK, digest, location)) return;
+    this.#append(bytes);
+    this.#batch.addChunk(digest, location);
   }
 
+  #putDirectory(digest: Digest, encoded: Uint8Array, size: number, children: number): void {
+    if (this.#batch.directory(digest) !== undefined) return;
+    this.#recent.putDirectory(digest, size, children);
+    const stored = this.#objects.locate(OBJECT_DIRECTORY, digest, this.#location);
+    if (stored && this.#objects.isWhole(digest)) return;
+    if (!stored) this.#append(encoded);
+    const location = stored ? undefined : { ...this.#location };
+    this.#batch.addDirectory({ digest, location, size, children });
+  }
+
+  /** Appends an object, to where `#location` says afterwards. */
+  #append(bytes: Uint8Array): void {
+    this.#segments.append(bytes, this.#location);
+    this.#newBytes += bytes.length;
+    this.#batchBytes += bytes.length;
+  }
+
+  /** The chunks are there. */
   #endBlob(blob: BlobStat & Chunk): BlobStat & Chunk {
-    if (blob.chunks.length > 1) {
-      this.#begin();
-      this.#insertBlob.insert(blob.digest.bytes, blob.size, packChunks(blob.chunks));
-      this.#batchObjects += 1;
-    }
-    this.#recent.putBlob(blob.digest, blob.size);
+    const { digest, size, chunks } = blob;
+    if (chunks.length > 1) this.#addBlob(digest, size, packChunks(chunks));
+    this.#recent.putBlob(digest, size);
     this.#endOfObject();
     return blob;
   }
 
-  #putObject(kind: ObjectKind, digest: Digest, bytes: Uint8Array): void {
-    const location = this.#location;
-    if (this.#objects.locate(kind, digest, location)) return;
-    this.#begin();
-    this.#segments.append(bytes, location);
-    this.#noteSegment();
-    const { segment, offset, length } = location;
-    this.#insertObject.run(kind, digest.bytes, segment, offset, length);
-    this.#newBytes += bytes.length;
-    this.#batchBytes += bytes.length;
-    this.#batchObjects += 1;
-  }
-
-  /** A segment that was left behind is full and on disk: its length is named in this batch. */
-  #noteSegment(): void {
-    if (this.#savedSegment === this.#segments.segment) return;
-    this.#savedSegment = this.#segments.segment;
-    const length = this.#segments.lengthOfPrevious;
-    this.#segmentTable.save({ segment: this.#savedSegment - 1, length });
+  #addBlob(digest: Digest, size: number, chunks: Uint8Array): void {
+    if (!isChunkList(chunks, size)) throw new StoreError(`the chunks of ${digest} do not add up`);
+    if (this.#batch.blobSize(digest) !== undefined) return;
+    const state = this.#objects.stateOfBlob(digest);
+    if (state === "whole") return;
+    this.#batch.addBlob({ digest, size, chunks, replace: state === "damaged" });
   }
 
   #endOfObject(): void {
     const full =
-      this.#batchBytes >= this.#batchBytesMax || this.#batchObjects >= this.#batchObjectsMax;
+      this.#batchBytes >= this.#batchBytesMax || this.#batch.size >= this.#batchObjectsMax;
     if (full) this.#commit();
   }
 
-  #begin(): void {
-    if (this.#inTransaction) return;
-    this.#database.exec("BEGIN IMMEDIATE");
-    this.#inTransaction = true;
-  }
-
-  #commit(): void {
-    if (!this.#inTransaction) return;
-    this.#segments.sync();
-    this.#segmentTable.save(this.#segments);
-    this.#database.exec("COMMIT");
-    this.#inTransaction = false;
+  /** `also` is written together with the batch. */
+  #commit(also?: () => void): void {
+    if (this.#batch.size === 0 && also === undefined) return;
+    const ends = this.#segments.sync();
+    inTransaction(this.#database, () => {
+      this.#batch.writeTo(this.#objectRows, this.#blobRows);
+      for (const end of ends) this.#segmentTable.save(end);
+      also?.();
+    });
+    this.#segments.committed();
+    this.#batch.clear();
     this.#batchBytes = 0;
-    this.#batchObjects = 0;
   }
 
   #requireNode(node: Node): void {
@@ -217,15 +229,30 @@ export class DiskWriter implements StoreWriter {
   }
 
   #requireBlob(digest: Digest, size: number): void {
-    const stored = this.#recent.blob(digest) ?? this.#objects.blobSize(digest);
+    const stored =
+      this.#recent.blob(digest) ??
+      this.#batch.chunkSize(digest) ??
+      this.#batch.blobSize(digest) ??
+      this.#objects.blobSize(digest);
     if (stored !== size) throw new MissingObject(`blob of ${size} bytes`, digest);
   }
 
   #requireDirectory({ digest, size }: DirectoryNode): void {
-    const stored = this.#recent.directory(digest) ?? this.#objects.directorySize(digest);
+    const stored =
+      this.#recent.directory(digest) ??
+      this.#batch.directory(digest) ??
+      this.#storedDirectory(digest);
     if (stored === undefined || !acceptsSize(stored.size, stored.children, size)) {
       throw new MissingObject(`directory of size ${size}`, digest);
     }
+  }
+
+  #storedDirectory(digest: Digest): DirectorySize | undefined {
+    return this.#objects.isWhole(digest) ? this.#objects.directorySize(digest) : undefined;
+  }
+
+  #chunkSize(digest: Digest): number | undefined {
+    return this.#batch.chunkSize(digest) ?? this.#objects.chunkSize(digest);
   }
 
   /** After a failure the batch is lost: nothing more is taken, least of all what names it. */

@@ -28,7 +28,7 @@ export class StoreAbsent extends StoreError {
   override readonly name = "StoreAbsent";
 }
 
-/** Another importer holds the store. */
+/** Too many write to the store, or one deletes. */
 export class StoreBusy extends StoreError {
   override readonly name = "StoreBusy";
 }

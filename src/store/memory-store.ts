@@ -8,10 +8,11 @@ import { decodeEntry } from "../castore/proto.ts";
 import { ChunkRanges } from "./chunk-ranges.ts";
 import { Chunker, chunkWhole } from "./chunker.ts";
 import { putLeavesFirst, rootFirst } from "./directory-graph.ts";
-import { CorruptObject, MissingObject, StoreBusy } from "./errors.ts";
+import { CorruptObject, MissingObject } from "./errors.ts";
 import type { LocalReader } from "./local-reader.ts";
 import { MemoryContents, nameKey } from "./memory-contents.ts";
 import { MemoryReader } from "./memory-reader.ts";
+import type { Misses } from "./misses.ts";
 import type {
   BlobService,
   BlobStat,
@@ -29,7 +30,6 @@ export class MemoryStore implements Store {
   readonly directories: DirectoryService;
   readonly roots: RootService;
   readonly #contents = new MemoryContents();
-  #writing = false;
 
   constructor() {
     this.blobs = new MemoryBlobs(this.#contents);
@@ -38,16 +38,14 @@ export class MemoryStore implements Store {
   }
 
   async openWriter(): Promise<StoreWriter> {
-    if (this.#writing) throw new StoreBusy("another import is writing to this store");
-    this.#writing = true;
-    return new MemoryWriter(this.#contents, () => {
-      this.#writing = false;
-    });
+    return new MemoryWriter(this.#contents);
   }
 
-  /** What a device thread reads; sees what is put later as well. */
-  openReader(): LocalReader {
-    return new MemoryReader(this.#contents);
+  /** What a device thread reads; sees what is put later as well. `misses` as for a disk reader. */
+  openReader(misses?: undefined): LocalReader<never>;
+  openReader(misses: Misses): LocalReader;
+  openReader(misses?: Misses): LocalReader {
+    return new MemoryReader(this.#contents, misses);
   }
 
   [Symbol.dispose](): void {}
@@ -141,12 +139,10 @@ class MemoryRoots implements RootService {
 /** What is put is visible at once: there is nothing to lose and nothing to wait for. */
 class MemoryWriter implements StoreWriter {
   readonly #contents: MemoryContents;
-  readonly #closed: () => void;
   #newBytes = 0;
 
-  constructor(contents: MemoryContents, closed: () => void) {
+  constructor(contents: MemoryContents) {
     this.#contents = contents;
-    this.#closed = closed;
   }
 
   get newBytes(): number {
@@ -185,7 +181,5 @@ class MemoryWriter implements StoreWriter {
     this.#contents.putRoot(name, node);
   }
 
-  [Symbol.dispose](): void {
-    this.#closed();
-  }
+  [Symbol.dispose](): void {}
 }

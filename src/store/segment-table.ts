@@ -1,10 +1,10 @@
 /**
- * How much of each segment is committed. A wrong length would let an importer write over what is
- * stored, so a row carries a checksum.
+ * How much of each segment is committed, and which one belongs to a slot. A wrong answer would let
+ * a writer write over what is stored, so a row carries a checksum.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { checksumMatches, prepareRows, rowChecksum } from "./disk-index.ts";
-import { SEGMENT_BYTES_MAX, SEGMENTS_MAX } from "./disk-layout.ts";
+import { SEGMENT_BYTES_MAX, SEGMENT_ID_MAX, SEGMENTS_MAX } from "./disk-layout.ts";
 import { StoreError } from "./errors.ts";
 
 export interface SegmentEnd {
@@ -14,45 +14,80 @@ export interface SegmentEnd {
   readonly length: number;
 }
 
-/** Writes within a transaction of the caller's. */
+/** Writes within a transaction of the caller's, who holds the slot. */
 export class SegmentTable {
+  readonly #insert: StatementSync;
   readonly #save: StatementSync;
-  readonly #last: StatementSync;
+  readonly #length: StatementSync;
+  readonly #count: StatementSync;
+  readonly #slot: StatementSync;
+  readonly #saveSlot: StatementSync;
 
   constructor(database: DatabaseSync) {
-    this.#save = database.prepare("INSERT OR REPLACE INTO segments VALUES (?, ?, ?)");
-    this.#last = prepareRows(
+    this.#insert = prepareRows(
       database,
-      "SELECT id, length, checksum FROM segments ORDER BY id DESC LIMIT 1",
+      "INSERT INTO segments (length, checksum) VALUES (0, x'') RETURNING id",
     );
+    this.#save = database.prepare("UPDATE segments SET length = ?, checksum = ? WHERE id = ?");
+    this.#length = prepareRows(database, "SELECT length, checksum FROM segments WHERE id = ?");
+    this.#count = prepareRows(database, "SELECT count(*) FROM segments");
+    this.#slot = prepareRows(database, "SELECT segment, checksum FROM slots WHERE slot = ?");
+    this.#saveSlot = database.prepare("INSERT OR REPLACE INTO slots VALUES (?, ?, ?)");
   }
 
   /**
-   * The last segment; of an empty store the first, without a byte.
-   * @throws StoreError when the row is damaged.
+   * Where the writer in `slot` goes on; undefined: in a new segment.
+   * @throws StoreError when a row is damaged.
    */
-  last(): SegmentEnd {
-    const row = this.#last.get() as unknown as [number, number, Uint8Array] | undefined;
-    if (row === undefined) return { segment: 1, length: 0 };
-    const [segment, length, checksum] = row;
-    const plausible =
-      Number.isInteger(segment) &&
-      Number.isInteger(length) &&
-      segment >= 1 &&
-      segment <= SEGMENTS_MAX &&
-      length >= 0 &&
-      length <= SEGMENT_BYTES_MAX;
-    if (!plausible || !checksumMatches(bytesOf(segment), bytesOf(length), checksum)) {
-      throw new StoreError("the index is damaged: it does not know how much is stored", {
-        remedy: "import again into a new store",
+  end(slot: number): SegmentEnd | undefined {
+    const row = this.#slot.get(slot) as unknown as [number, Uint8Array] | undefined;
+    if (row === undefined) return undefined;
+    const [segment, checksum] = row;
+    if (!isPlausible(segment, 1, SEGMENT_ID_MAX)) throw damaged();
+    if (!checksumMatches(bytesOf(slot), bytesOf(segment), checksum)) throw damaged();
+    return this.#end(segment);
+  }
+
+  /**
+   * Gives `slot` a new segment, without a byte yet.
+   * @throws StoreError when the store has as many as it can.
+   */
+  begin(slot: number): SegmentEnd {
+    const [count] = this.#count.get() as unknown as [number];
+    if (count >= SEGMENTS_MAX) {
+      throw new StoreError("the store is full: it has as many segments as it can have", {
+        remedy: "let castorefs gc free some, or begin a new store",
       });
     }
-    return { segment, length };
+    const [segment] = this.#insert.get() as unknown as [number];
+    this.save({ segment, length: 0 });
+    this.#saveSlot.run(slot, segment, rowChecksum(bytesOf(slot), bytesOf(segment)));
+    return { segment, length: 0 };
   }
 
   save({ segment, length }: SegmentEnd): void {
-    this.#save.run(segment, length, rowChecksum(bytesOf(segment), bytesOf(length)));
+    this.#save.run(length, rowChecksum(bytesOf(segment), bytesOf(length)), segment);
   }
+
+  /** Undefined: the segment is no more. */
+  #end(segment: number): SegmentEnd | undefined {
+    const row = this.#length.get(segment) as unknown as [number, Uint8Array] | undefined;
+    if (row === undefined) return undefined;
+    const [length, checksum] = row;
+    if (!isPlausible(length, 0, SEGMENT_BYTES_MAX)) throw damaged();
+    if (!checksumMatches(bytesOf(segment), bytesOf(length), checksum)) throw damaged();
+    return { segment, length };
+  }
+}
+
+function isPlausible(value: number, least: number, most: number): boolean {
+  return Number.isInteger(value) && value >= least && value <= most;
+}
+
+function damaged(): StoreError {
+  return new StoreError("the index is damaged: it does not know how much is stored", {
+    remedy: "import again into a new store",
+  });
 }
 
 function bytesOf(value: number): Uint8Array {

@@ -1,56 +1,48 @@
 /**
- * Appends objects to the last segment of a store. Bytes gather in a buffer; `sync` puts them on
- * disk, and only then may an index transaction name them. The caller holds the writer lock.
+ * Appends objects to the segment of a slot, and to new ones as they fill up. Bytes gather in a
+ * buffer; `sync` puts them on disk, and only then may an index transaction name them. The caller
+ * holds the slot.
  */
-import {
-  closeSync,
-  constants,
-  fdatasyncSync,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
-  openSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, fdatasyncSync, writeSync } from "node:fs";
 import type { Location } from "./disk-index.ts";
-import { SEGMENTS_MAX, segmentPath, segmentsPath } from "./disk-layout.ts";
-import { StoreError } from "./errors.ts";
+import { segmentPath } from "./disk-layout.ts";
+import { giveBack, openSegment } from "./segment-open.ts";
 import type { SegmentEnd } from "./segment-table.ts";
 import { systemFailure } from "./sqlite-failure.ts";
 
 const BUFFER_BYTES = 4 * 1024 * 1024;
 
+export interface SegmentWriterOptions {
+  readonly directory: string;
+  /** Where to go on; undefined: in a new segment. */
+  readonly end: SegmentEnd | undefined;
+  /** Gives the slot a new segment, durably. */
+  readonly begin: () => SegmentEnd;
+  readonly segmentBytesMax: number;
+}
+
 export class SegmentWriter implements Disposable {
   readonly #directory: string;
+  readonly #begin: () => SegmentEnd;
   readonly #bytesMax: number;
-  #segment: number;
+  /** Where to go on, until the first object comes. */
+  #end: SegmentEnd | undefined;
+  #segment = 0;
   /** The next object begins here: what the file holds and what waits in the buffer. */
-  #length: number;
+  #length = 0;
+  /** Of this segment, when `committed` was called last. */
+  #committedLength = 0;
+  /** Segments left since then, each with its committed and its new length; on disk. */
+  #left: { committed: SegmentEnd; end: SegmentEnd }[] = [];
   #fd = -1;
   readonly #buffer = new Uint8Array(BUFFER_BYTES);
   #buffered = 0;
-  #lengthOfPrevious = 0;
 
-  /** Goes on after what is committed. */
-  constructor(directory: string, end: SegmentEnd, bytesMax: number) {
+  constructor({ directory, end, begin, segmentBytesMax }: SegmentWriterOptions) {
     this.#directory = directory;
-    this.#segment = end.segment;
-    this.#length = end.length;
-    this.#bytesMax = bytesMax;
-  }
-
-  get segment(): number {
-    return this.#segment;
-  }
-
-  /** Bytes of the segment once `sync` has returned. */
-  get length(): number {
-    return this.#length;
-  }
-
-  /** Bytes of the segment before this one, which is full and on disk. */
-  get lengthOfPrevious(): number {
-    return this.#lengthOfPrevious;
+    this.#begin = begin;
+    this.#bytesMax = segmentBytesMax;
+    this.#end = end;
   }
 
   /**
@@ -59,8 +51,8 @@ export class SegmentWriter implements Disposable {
    */
   append(bytes: Uint8Array, location: Location): void {
     try {
-      if (this.#length > 0 && this.#length + bytes.length > this.#bytesMax) this.#nextSegment();
-      if (this.#fd < 0) this.#open();
+      if (this.#fd < 0) this.#open(this.#end ?? this.#begin());
+      if (this.#length > 0 && this.#length + bytes.length > this.#bytesMax) this.#leave();
       location.segment = this.#segment;
       location.offset = this.#length;
       location.length = bytes.length;
@@ -73,56 +65,58 @@ export class SegmentWriter implements Disposable {
       }
       this.#length += bytes.length;
     } catch (error) {
-      throw systemFailure(error, segmentPath(this.#directory, this.#segment));
+      throw this.#failure(error);
     }
   }
 
-  /** Returns once every appended byte is on disk. */
-  sync(): void {
-    if (this.#fd < 0) return;
+  /** Returns once every appended byte is on disk: the ends of all segments that have grown. */
+  sync(): SegmentEnd[] {
+    if (this.#fd < 0) return [];
     try {
+      const ends = this.#left.map(({ end }) => end);
+      if (this.#length === this.#committedLength) return ends;
       this.#flush();
       fdatasyncSync(this.#fd);
+      return [...ends, { segment: this.#segment, length: this.#length }];
     } catch (error) {
-      throw systemFailure(error, segmentPath(this.#directory, this.#segment));
+      throw this.#failure(error);
     }
   }
 
+  /** What was appended is named by the index now. */
+  committed(): void {
+    this.#left = [];
+    this.#committedLength = this.#length;
+  }
+
+  /** What is not committed is cut off. */
   [Symbol.dispose](): void {
+    for (const { committed } of this.#left) giveBack(this.#directory, committed);
+    if (this.#length > this.#committedLength) {
+      giveBack(this.#directory, { segment: this.#segment, length: this.#committedLength });
+    }
     this.#close();
   }
 
-  #nextSegment(): void {
-    this.sync();
+  #leave(): void {
+    const segment = this.#segment;
+    this.#flush();
+    fdatasyncSync(this.#fd);
+    const committed = { segment, length: this.#committedLength };
+    this.#left.push({ committed, end: { segment, length: this.#length } });
+    this.#committedLength = this.#length;
     this.#close();
-    this.#lengthOfPrevious = this.#length;
-    this.#segment += 1;
-    this.#length = 0;
-    if (this.#segment > SEGMENTS_MAX) {
-      throw new StoreError("the store is full: it has as many segments as it can have", {
-        path: this.#directory,
-        remedy: "begin a new store",
-      });
-    }
+    this.#open(this.#begin());
   }
 
-  /** What lies beyond the committed length was left by an importer that did not finish. */
-  #open(): void {
-    const path = segmentPath(this.#directory, this.#segment);
-    this.#fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644);
-    if (fstatSync(this.#fd).size < this.#length) {
-      throw new StoreError("a segment is shorter than what was stored in it", {
-        path,
-        remedy: "verify the store; import again into a new one",
-      });
-    }
-    ftruncateSync(this.#fd, this.#length);
-    if (this.#length > 0) return;
-    const directory = openSync(segmentsPath(this.#directory), constants.O_RDONLY);
+  #open(end: SegmentEnd): void {
+    this.#segment = end.segment;
+    this.#length = end.length;
+    this.#committedLength = end.length;
     try {
-      fsyncSync(directory);
-    } finally {
-      closeSync(directory);
+      this.#fd = openSegment(this.#directory, end);
+    } catch (error) {
+      throw this.#failure(error);
     }
   }
 
@@ -141,5 +135,9 @@ export class SegmentWriter implements Disposable {
   #close(): void {
     if (this.#fd >= 0) closeSync(this.#fd);
     this.#fd = -1;
+  }
+
+  #failure(error: unknown): unknown {
+    return systemFailure(error, segmentPath(this.#directory, this.#segment));
   }
 }

@@ -106,7 +106,7 @@ export interface RootService {
 }
 
 export interface WriterOptions {
-  /** How long to wait for another writer to be done; the store's own patience when left out. */
+  /** How long to wait while there are too many writers; the store's own patience when left out. */
   readonly waitMilliseconds?: number;
 }
 
@@ -119,8 +119,8 @@ export interface Store extends Disposable {
   readonly roots: RootService;
 
   /**
-   * The right to write in bulk: one holder at a time.
-   * @throws StoreBusy when another holds it for longer than one would wait.
+   * The right to write in bulk, which several may have at a time.
+   * @throws StoreBusy when there are too many, or one who deletes, for longer than one would wait.
    */
   openWriter(options?: WriterOptions): Promise<StoreWriter>;
 }

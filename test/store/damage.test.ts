@@ -21,6 +21,7 @@ import { Directory } from "../../src/castore/directory.ts";
 import { parseName } from "../../src/castore/name.ts";
 import type { DirectoryNode } from "../../src/castore/node.ts";
 import { fileNode } from "../../src/castore/node.ts";
+import { WRITERS_MAX } from "../../src/store/disk-layout.ts";
 import { openDiskReader } from "../../src/store/disk-reader.ts";
 import { openDiskStore } from "../../src/store/disk-store.ts";
 import {
@@ -30,6 +31,7 @@ import {
   StoreError,
   UnsupportedFormat,
 } from "../../src/store/errors.ts";
+import type { StoreWriter } from "../../src/store/store-writer.ts";
 import { verifyStore } from "../../src/store/verify.ts";
 import { TestFileMapper, TestSink } from "./file-mapper.ts";
 import { noise, temporaryFolder } from "./temporary.ts";
@@ -308,17 +310,18 @@ test("a path that is no folder is an error with that path", () => {
   expect(() => openDiskStore(join(file, "x"), { create: true })).toThrow(StoreError);
 });
 
-test("one writer at a time: the second waits a little, then says so", async () => {
+test("as many write at a time as there are slots; one more waits a little, then says so", async () => {
   const { folder } = await makeStore();
-  using first = openDiskStore(folder);
-  using second = openDiskStore(folder);
-  const writer = await first.openWriter();
+  using store = openDiskStore(folder);
+  const writers: StoreWriter[] = [];
+  for (let i = 0; i < WRITERS_MAX; i += 1) writers.push(await store.openWriter());
   const begun = performance.now();
-  await expect(second.openWriter({ waitMilliseconds: 300 })).rejects.toBeInstanceOf(StoreBusy);
+  await expect(store.openWriter({ waitMilliseconds: 300 })).rejects.toBeInstanceOf(StoreBusy);
   expect(performance.now() - begun).toBeGreaterThan(250);
-  const waiting = second.openWriter({ waitMilliseconds: 5000 });
-  setTimeout(() => writer[Symbol.dispose](), 100);
-  (await waiting)[Symbol.dispose]();
+  const waiting = store.openWriter({ waitMilliseconds: 5000 });
+  setTimeout(() => writers.pop()![Symbol.dispose](), 100);
+  writers.push(await waiting);
+  for (const writer of writers) writer[Symbol.dispose]();
 });
 
 test("a reader sees what another connection commits after it was opened, and only then", async () => {
