@@ -5,8 +5,13 @@ import {
   CHUNK_BYTES_AVERAGE,
   CHUNK_BYTES_MAX,
   CHUNK_BYTES_MIN,
+  Cutter,
+  createCutMemory,
   firstChunkLength,
 } from "../../src/store/fastcdc.ts";
+import { CUT_DATA_AT } from "../../src/store/fastcdc-module.ts";
+import { VECTORS } from "./fastcdc-vectors.ts";
+import { noise } from "./temporary.ts";
 
 // The same algorithm written down a second time, in the 64-bit arithmetic of its definition.
 const gear = Array.from({ length: 256 }, (_, value) =>
@@ -32,17 +37,6 @@ function slowChunkLength(bytes: Uint8Array): number {
   return limit;
 }
 
-/** Bytes that look random and are the same everywhere (xorshift32). */
-function noise(length: number, seed: number): Uint8Array {
-  let state = seed | 1;
-  return new Uint8Array(length).map(() => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return state;
-  });
-}
-
 function chunks(bytes: Uint8Array): number[] {
   const lengths: number[] = [];
   for (let at = 0; at < bytes.length; at += lengths[lengths.length - 1]!) {
@@ -50,6 +44,13 @@ function chunks(bytes: Uint8Array): number[] {
   }
   return lengths;
 }
+
+test.each(VECTORS)(
+  "cuts are where the reference has them: $what",
+  ({ bytes, chunks: expected }) => {
+    expect(chunks(bytes)).toEqual(expected);
+  },
+);
 
 test("the gear table is the one of the reference", () => {
   expect(gear[0]).toBe(0x3b5d3c7d207e37dcn);
@@ -64,6 +65,12 @@ test("cuts are where the definition in 64-bit arithmetic has them", () => {
       (seed, length) => {
         const bytes = noise(length, seed);
         expect(firstChunkLength(bytes, 0, length)).toBe(slowChunkLength(bytes));
+        // In place, at an odd address.
+        const memory = createCutMemory(length + 1);
+        new Uint8Array(memory.buffer, CUT_DATA_AT).set(bytes, 1);
+        const start = CUT_DATA_AT + 1;
+        const cut = new Cutter(memory).firstChunkLength(start, start + length);
+        expect(cut).toBe(slowChunkLength(bytes));
       },
     ),
     { numRuns: 12 },
