@@ -25,7 +25,7 @@ import { StoreAbsent, StoreError, UnsupportedFormat } from "./errors.ts";
 import { indexFailure, isSqliteWriteRefusal, systemFailure } from "./sqlite-failure.ts";
 
 /** How long a statement waits for another process that is just committing. */
-const BUSY_MILLISECONDS = 20_000;
+export const BUSY_MILLISECONDS = 20_000;
 
 /** Where an object lies. Filled in by `locate`, so that finding many makes no garbage. */
 export interface Location {

@@ -1,6 +1,7 @@
 /** Writing objects to the index, and transactions. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Location } from "./disk-index.ts";
+import { BUSY_MILLISECONDS } from "./disk-index.ts";
 import type { ObjectKind } from "./disk-layout.ts";
 import { OBJECT_DIRECTORY } from "./disk-layout.ts";
 
@@ -38,9 +39,16 @@ export class ObjectTableWriter {
   }
 }
 
-/** Runs `step` in a transaction that nobody else can write beside; all of it happens or nothing. */
-export function inTransaction<T>(database: DatabaseSync, step: () => T): T {
-  database.exec("BEGIN IMMEDIATE");
+/**
+ * Runs `step` in a transaction that nobody else can write beside; all of it happens or nothing.
+ * @throws an error of SQLite: another's transaction did not end in `waitMilliseconds`, …
+ */
+export function inTransaction<T>(
+  database: DatabaseSync,
+  step: () => T,
+  waitMilliseconds: number = BUSY_MILLISECONDS,
+): T {
+  begin(database, waitMilliseconds);
   try {
     const result = step();
     database.exec("COMMIT");
@@ -49,5 +57,17 @@ export function inTransaction<T>(database: DatabaseSync, step: () => T): T {
     // Some failures, a full disk for one, have rolled it back already.
     if (database.isTransaction) database.exec("ROLLBACK");
     throw error;
+  }
+}
+
+function begin(database: DatabaseSync, waitMilliseconds: number): void {
+  if (waitMilliseconds === BUSY_MILLISECONDS) {
+    database.exec("BEGIN IMMEDIATE");
+    return;
+  }
+  try {
+    database.exec(`PRAGMA busy_timeout = ${waitMilliseconds}; BEGIN IMMEDIATE`);
+  } finally {
+    database.exec(`PRAGMA busy_timeout = ${BUSY_MILLISECONDS}`);
   }
 }

@@ -6,6 +6,7 @@ import {
   fsyncSync,
   ftruncateSync,
   openSync,
+  statSync,
   truncateSync,
 } from "node:fs";
 import { segmentPath, segmentsPath } from "./disk-layout.ts";
@@ -33,7 +34,7 @@ export function openSegment(directory: string, { segment, length }: SegmentEnd):
 }
 
 /** Cuts off what an earlier writer left beyond `length`. */
-export function cutSegment(fd: number, length: number, path: string): void {
+function cutSegment(fd: number, length: number, path: string): void {
   const { size } = fstatSync(fd);
   if (size < length) {
     throw new StoreError("a segment is shorter than what was stored in it", {
@@ -46,8 +47,9 @@ export function cutSegment(fd: number, length: number, path: string): void {
 
 /** Gives back the room of what was written and not committed, as far as the disk lets us. */
 export function giveBack(directory: string, { segment, length }: SegmentEnd): void {
+  const path = segmentPath(directory, segment);
   try {
-    truncateSync(segmentPath(directory, segment), length);
+    if (statSync(path).size > length) truncateSync(path, length);
   } catch {
     // The next writer to this segment does it.
   }

@@ -37,6 +37,8 @@ export class SegmentWriter implements Disposable {
   #fd = -1;
   readonly #buffer = new Uint8Array(BUFFER_BYTES);
   #buffered = 0;
+  /** Nothing was appended since `sync`. */
+  #synced = true;
 
   constructor({ directory, end, begin, segmentBytesMax }: SegmentWriterOptions) {
     this.#directory = directory;
@@ -56,6 +58,7 @@ export class SegmentWriter implements Disposable {
       location.segment = this.#segment;
       location.offset = this.#length;
       location.length = bytes.length;
+      this.#synced = false;
       if (this.#buffered + bytes.length > BUFFER_BYTES) this.#flush();
       if (bytes.length > BUFFER_BYTES) {
         this.#write(bytes, this.#length);
@@ -74,9 +77,11 @@ export class SegmentWriter implements Disposable {
     if (this.#fd < 0) return [];
     try {
       const ends = this.#left.map(({ end }) => end);
-      if (this.#length === this.#committedLength) return ends;
-      this.#flush();
-      fdatasyncSync(this.#fd);
+      if (this.#length > this.#committedLength) {
+        this.#flush();
+        fdatasyncSync(this.#fd);
+      }
+      this.#synced = true;
       return [...ends, { segment: this.#segment, length: this.#length }];
     } catch (error) {
       throw this.#failure(error);
@@ -89,13 +94,17 @@ export class SegmentWriter implements Disposable {
     this.#committedLength = this.#length;
   }
 
-  /** What is not committed is cut off. */
   [Symbol.dispose](): void {
+    // After `sync` the index may name it, even if whoever committed got an error.
+    if (!this.#synced) this.#giveBack();
+    this.#close();
+  }
+
+  #giveBack(): void {
     for (const { committed } of this.#left) giveBack(this.#directory, committed);
     if (this.#length > this.#committedLength) {
       giveBack(this.#directory, { segment: this.#segment, length: this.#committedLength });
     }
-    this.#close();
   }
 
   #leave(): void {
