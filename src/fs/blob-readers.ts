@@ -3,6 +3,7 @@
  * read keeps its own, as long as it is among the last `capacity` that were.
  */
 import type { NodeId } from "../base/brands.ts";
+import { EIO } from "../base/errno.ts";
 import type { Logger } from "../base/logger.ts";
 import { digestText } from "../castore/digest.ts";
 import type { BlobReader, LocalReader } from "../store/local-reader.ts";
@@ -35,13 +36,16 @@ export class BlobReaders {
     return this.#cells;
   }
 
-  /** The blob of the file in `slot`; undefined: missing or not as its parent says, and logged. */
-  get(slot: number): BlobReader | undefined {
+  /**
+   * The blob of the file in `slot`, or a status: -EIO, absent, unreadable or not as its parent says,
+   * which has been logged; or MISSING.
+   */
+  get(slot: number): BlobReader | number {
     const cell = this.#table.cacheCell(slot);
     const node = this.#table.nodeOf(slot);
     if (cell !== 0 && this.#owners[cell] === node) {
       this.#order.touch(cell);
-      return this.#readers[cell];
+      return this.#readers[cell] as BlobReader;
     }
     return this.#open(slot, node);
   }
@@ -54,9 +58,9 @@ export class BlobReaders {
     this.#cells = 0;
   }
 
-  #open(slot: number, node: NodeId): BlobReader | undefined {
+  #open(slot: number, node: NodeId): BlobReader | number {
     const reader = this.#find(slot);
-    if (reader === undefined) return undefined;
+    if (typeof reader === "number") return reader;
     const cell = this.#takeCell();
     this.#readers[cell] = reader;
     this.#owners[cell] = node;
@@ -65,11 +69,12 @@ export class BlobReaders {
     return reader;
   }
 
-  #find(slot: number): BlobReader | undefined {
+  #find(slot: number): BlobReader | number {
     const { bytes } = this.#table;
     const start = this.#table.digestStart(slot);
     try {
       const reader = this.#reader.blob(bytes, start);
+      if (typeof reader === "number") return reader;
       if (reader?.size === this.#table.size(slot)) return reader;
       const message = reader === undefined ? "blob is missing" : "blob is not as long as stated";
       this.#logger.log("error", message, { digest: digestText(bytes, start) });
@@ -77,7 +82,7 @@ export class BlobReaders {
       const digest = digestText(bytes, start);
       this.#logger.log("error", "blob is unreadable", { digest, reason: String(error) });
     }
-    return undefined;
+    return -EIO;
   }
 
   /** A new cell, or the one used longest ago: its owner will notice that it is another's. */

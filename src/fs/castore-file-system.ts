@@ -8,7 +8,6 @@ import type { NodeId } from "../base/brands.ts";
 import {
   EACCES,
   EINVAL,
-  EIO,
   EISDIR,
   ENODATA,
   ENOENT,
@@ -20,6 +19,7 @@ import {
   ESTALE,
 } from "../base/errno.ts";
 import type { Logger } from "../base/logger.ts";
+import { OnceLogger } from "../base/once-logger.ts";
 import type { ByteSink } from "../base/segments.ts";
 import type { DirectoryNode } from "../castore/node.ts";
 import {
@@ -42,7 +42,6 @@ import { DIRECTORY, FILE, isDirectory, isFile, ROOTS, SYMLINK } from "./inode-ki
 import { InodeTable, MAX_GENERATION, MAX_INODES, ROOT_SLOT } from "./inode-table.ts";
 import { InodeTracker } from "./inode-tracker.ts";
 import { Listing } from "./listing.ts";
-import { OnceLogger } from "./once-logger.ts";
 import { ROOT_VALID_SECONDS, RootNodes } from "./root-nodes.ts";
 import { TextArena } from "./text-arena.ts";
 import { Tree } from "./tree.ts";
@@ -136,6 +135,11 @@ export class CastoreFileSystem implements FileSystem {
     this.#blobs.clear();
   }
 
+  /** The store took something back, a list of chunks that was a lie: blobs are opened anew. */
+  reopenBlobs(): void {
+    this.#blobs.clear();
+  }
+
   lookup(parent: NodeId, name: NameBytes, entry: Entry): number {
     const parentSlot = this.#table.slotOf(parent);
     if (parentSlot === 0) return -ESTALE;
@@ -196,7 +200,7 @@ export class CastoreFileSystem implements FileSystem {
     const available = this.#table.size(slot) - offset;
     if (available <= 0 || length === 0) return 0;
     const blob = this.#blobs.get(slot);
-    if (blob === undefined) return -EIO;
+    if (typeof blob === "number") return blob;
     return blob.read(offset, Math.min(length, available), sink);
   }
 
@@ -263,8 +267,8 @@ export class CastoreFileSystem implements FileSystem {
   #setRootDirectory(root: DirectoryNode): void {
     this.#table.setDigest(ROOT_SLOT, root.digest.bytes, 0);
     const contents = this.#directories.get(root.digest.bytes, 0);
-    const links = contents === undefined ? 1 : contents.links;
-    this.#table.setRoot(DIRECTORY, contents?.size ?? root.size, links);
+    if (typeof contents === "number") this.#table.setRoot(DIRECTORY, root.size, 1);
+    else this.#table.setRoot(DIRECTORY, contents.size, contents.links);
   }
 
   /** 0 when the slot holds a file, executable or not. */

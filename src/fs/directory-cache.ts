@@ -2,6 +2,7 @@
  * Parsed directories by digest, shared by all the places where a directory appears. Bounded in
  * bytes; the one used longest ago goes first, and comes back when it is wanted again.
  */
+import { EIO } from "../base/errno.ts";
 import type { Logger } from "../base/logger.ts";
 import { Digest, digestText } from "../castore/digest.ts";
 import type { LocalReader } from "../store/local-reader.ts";
@@ -51,10 +52,10 @@ export class DirectoryCache {
   }
 
   /**
-   * The directory with the digest `bytes[start, start + 32)`. Undefined: missing or rotten, which
-   * has been logged.
+   * The directory with the digest `bytes[start, start + 32)`, or a status: -EIO, absent or rotten,
+   * which has been logged; or MISSING.
    */
-  get(bytes: Uint8Array, start: number): DirectoryContents | undefined {
+  get(bytes: Uint8Array, start: number): DirectoryContents | number {
     const hash = this.#hash(bytes, start);
     for (let at = this.#index.first(hash); at >= 0; at = this.#index.next(at, hash)) {
       const contents = this.#contents[this.#index.valueAt(at)];
@@ -70,10 +71,10 @@ export class DirectoryCache {
     return scramble(readWord(bytes, start) ^ this.#seed);
   }
 
-  #load(bytes: Uint8Array, start: number, hash: number): DirectoryContents | undefined {
+  #load(bytes: Uint8Array, start: number, hash: number): DirectoryContents | number {
     const cell = this.#freeCells.at(-1) ?? this.#contents.length;
     const contents = this.#read(bytes, start, cell);
-    if (contents === undefined) return undefined;
+    if (typeof contents === "number") return contents;
     this.#freeCells.pop();
     this.#contents[cell] = contents;
     this.#index.add(hash, cell);
@@ -84,9 +85,10 @@ export class DirectoryCache {
   }
 
   /** What the store or the scan throws ends here: the digest is logged, the request gets EIO. */
-  #read(bytes: Uint8Array, start: number, cell: number): DirectoryContents | undefined {
+  #read(bytes: Uint8Array, start: number, cell: number): DirectoryContents | number {
     try {
       const encoded = this.#reader.directory(bytes, start);
+      if (typeof encoded === "number") return encoded;
       if (encoded !== undefined) {
         return new DirectoryContents(Digest.at(bytes, start), cell, encoded);
       }
@@ -95,7 +97,7 @@ export class DirectoryCache {
       const digest = digestText(bytes, start);
       this.#logger.log("error", "directory is unreadable", { digest, reason: String(error) });
     }
-    return undefined;
+    return -EIO;
   }
 
   #evict(): void {

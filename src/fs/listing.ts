@@ -38,7 +38,7 @@ export class Listing {
     this.#reader = reader;
   }
 
-  /** Lists the directory in `slot`. 0, -EINVAL or -EIO. */
+  /** Lists the directory in `slot`. 0, -EINVAL, -EIO or MISSING. */
   readdir(slot: number, offset: number, sink: DirectorySink): number {
     const status = this.#begin(slot, offset);
     if (status < 0) return status;
@@ -100,7 +100,7 @@ export class Listing {
 
   #listEntries(slot: number, first: number, sink: DirectorySink): number {
     const contents = this.#tree.contentsOf(slot);
-    if (contents === undefined) return -EIO;
+    if (typeof contents === "number") return contents;
     for (let index = first; index < contents.count; index++) {
       this.#tree.describe(slot, contents, index, this.#child);
       if (!this.#write(index, sink)) break;
@@ -110,7 +110,7 @@ export class Listing {
 
   #listEntriesPlus(slot: number, first: number, sink: DirectoryPlusSink): number {
     const contents = this.#tree.contentsOf(slot);
-    if (contents === undefined) return -EIO;
+    if (typeof contents === "number") return contents;
     const end = Math.min(contents.count, first + READDIRPLUS_ENTRIES_MAX);
     for (let index = first; index < end; index++) {
       this.#tree.describe(slot, contents, index, this.#child);
@@ -158,7 +158,8 @@ export class Listing {
     if (!sink.hasRoom(child.nameEnd - child.nameStart)) return false;
     const slot = child.kind === FREE ? -EIO : this.#tree.enter(parent, child);
     if (slot < 0) {
-      // One unreadable child must not hide its siblings: the kernel asks for it by itself, later.
+      // One unreadable child must not hide its siblings, nor may a listing wait for directories that
+      // nobody has asked for yet: the kernel looks up by itself, later, what it wants to know of.
       describeUnknown(child, entry);
     } else {
       const { table } = this.#tree.tracker;

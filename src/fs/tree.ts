@@ -2,7 +2,7 @@
  * Names to inodes: where the inode tracker, the directories and the root nodes meet. A child is
  * found (what does its parent say of it?), then entered (which inode is it?).
  */
-import { EIO, ENFILE, ENOENT } from "../base/errno.ts";
+import { ENFILE, ENOENT } from "../base/errno.ts";
 import type { NameBytes } from "../fuse/file-system.ts";
 import type { Child } from "./child.ts";
 import type { DirectoryCache } from "./directory-cache.ts";
@@ -23,23 +23,23 @@ export class Tree {
     this.#roots = roots;
   }
 
-  /** The contents of a slot of kind DIRECTORY; undefined: missing or rotten, which was logged. */
-  contentsOf(slot: number): DirectoryContents | undefined {
+  /** The contents of a slot of kind DIRECTORY, or -EIO, which was logged, or MISSING. */
+  contentsOf(slot: number): DirectoryContents | number {
     const { table } = this.tracker;
     const hinted = this.#directories.peek(table.cacheCell(slot));
     if (hinted !== undefined && table.hasDigest(slot, hinted.digest.bytes, 0)) return hinted;
     const contents = this.#directories.get(table.bytes, table.digestStart(slot));
-    if (contents !== undefined) table.setCacheCell(slot, contents.cell);
+    if (typeof contents !== "number") table.setCacheCell(slot, contents.cell);
     return contents;
   }
 
-  /** Fills in `child` from the name in the directory `parent`. 0, -ENOENT or -EIO. */
+  /** Fills in `child` from the name in the directory `parent`. 0, -ENOENT, -EIO or MISSING. */
   find(parent: number, name: NameBytes, child: Child): number {
     if (this.tracker.table.kind(parent) === ROOTS) {
       return this.describeRoot(parent, copyOf(name), child);
     }
     const contents = this.contentsOf(parent);
-    if (contents === undefined) return -EIO;
+    if (typeof contents === "number") return contents;
     const index = contents.find(name.bytes, name.start, name.end);
     if (index < 0) return -ENOENT;
     this.describe(parent, contents, index, child);
@@ -61,7 +61,8 @@ export class Tree {
 
   /**
    * The slot of a child that was found in `parent`, with one lookup more; or -ENFILE: as many inodes
-   * as may be, or -EIO: a directory whose contents (its link count is in there) are unreadable.
+   * as may be; or, of a directory whose contents (its link count is in there) are not to be had,
+   * -EIO or MISSING.
    */
   enter(parent: number, child: Child): number {
     let slot = this.tracker.find(parent, child);
@@ -81,7 +82,7 @@ export class Tree {
 
   #addDirectory(parent: number, child: Child): number {
     const contents = this.#directories.get(child.digestBytes, child.digestStart);
-    if (contents === undefined) return -EIO;
+    if (typeof contents === "number") return contents;
     // What the node says may follow an older rule; what is in the directory decides.
     child.size = contents.size;
     const slot = this.tracker.add(parent, child, contents.links);

@@ -1,7 +1,9 @@
 /**
  * What a FUSE server serves. Each operation says which system call leads to it. Every method is
  * synchronous, allocates nothing, and returns 0 (or a count where it says so) or a negated errno;
- * what it throws is caught by the server, logged once and answered EIO.
+ * what it throws is caught by the server, logged once and answered EIO. Where content may have to
+ * be fetched first (`lookup`, `read`, `readdir`, `readdirplus`) it may return MISSING instead, having
+ * changed nothing: it will be called again.
  *
  * The server owns all objects that are passed in; they are valid during the call only.
  */

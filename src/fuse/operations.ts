@@ -66,7 +66,8 @@ const RECORDS: Readonly<Record<number, Operation>> = {
   [abi.FUSE_GETXATTR]: operation("getxattr", fuseGetxattrIn.size, 0, getxattr),
   [abi.FUSE_LISTXATTR]: operation("listxattr", fuseGetxattrIn.size, 0, listxattr),
 
-  // Requests are answered one at a time: what an INTERRUPT means has had its answer.
+  // What an INTERRUPT means has had its answer, or waits for its data, which has a deadline: Linux
+  // sends none over virtio-fs, and a read of immutable content is worth finishing.
   [abi.FUSE_INTERRUPT]: operation("interrupt", 0, NO_REPLY, succeed),
   // The answer to a question that is never asked.
   [abi.FUSE_NOTIFY_REPLY]: operation("notify_reply", 0, NO_REPLY, succeed),

@@ -9,6 +9,7 @@ import { FUSE_DESTROY, FUSE_INIT } from "../abi/fuse-constants.ts";
 import type { NodeId } from "../base/brands.ts";
 import { EINVAL, EIO, ENOSYS, ESTALE } from "../base/errno.ts";
 import type { Logger } from "../base/logger.ts";
+import { MISSING } from "../base/missing.ts";
 import type { Readable, Writable } from "../base/segments.ts";
 import { COUNTERS, ERRORS } from "./counters.ts";
 import { DirentPlusRecords, DirentRecords } from "./directory-records.ts";
@@ -18,6 +19,9 @@ import { OPERATIONS, UNKNOWN } from "./operations.ts";
 import { ReplyWriter } from "./reply-writer.ts";
 import { RequestCursor } from "./request-cursor.ts";
 import { MAX_PAGES_DEFAULT, Session } from "./session.ts";
+
+/** What `handle` answers instead of a length: nothing was written, ask again when it can be. */
+export const PARKED = -1;
 
 /** Different failures that are remembered so as to be logged once; then all are forgotten. */
 const REMEMBERED_FAILURES_MAX = 256;
@@ -55,7 +59,8 @@ export class FuseServer {
 
   /**
    * Answers one request. Returns the bytes written: 0 for requests without a reply, and where there
-   * is no room for one.
+   * is no room for one. Or PARKED: the file system lacks what would answer it, nothing has happened,
+   * and the request is to be handled again from its start when that is there, or else refused.
    */
   handle(readable: Readable, writable: Writable): number {
     const { request, reply } = this.#exchange;
@@ -65,20 +70,29 @@ export class FuseServer {
     const slot = operation === UNKNOWN ? 0 : request.opcode;
     this.counters[slot]!++;
     const result = this.#perform(operation);
-    const written = operation.replyBytes === NO_REPLY ? 0 : reply.finish(result);
-    if (result < 0) this.counters[ERRORS + slot]!++;
+    const parked = result === MISSING;
+    let written = PARKED;
+    if (!parked) written = operation.replyBytes === NO_REPLY ? 0 : reply.finish(result);
+    if (parked) this.counters[slot]!--;
+    else if (result < 0) this.counters[ERRORS + slot]!++;
     request.release();
     reply.release();
     return written;
   }
 
-  /** Answers -EIO to what the transport found malformed, as far as that is possible. */
-  refuse(readable: Readable, writable: Writable): number {
+  /**
+   * Answers `-errno` to what the transport found malformed, or does not wait for any more, as far as
+   * that is possible.
+   */
+  refuse(readable: Readable, writable: Writable, errno: number = EIO): number {
     const { request, reply } = this.#exchange;
     if (!request.load(readable)) return 0;
     reply.begin(writable, request);
+    const slot = OPERATIONS[request.opcode] === undefined ? 0 : request.opcode;
+    this.counters[slot]!++;
+    this.counters[ERRORS + slot]!++;
     const noReply = OPERATIONS[request.opcode]?.replyBytes === NO_REPLY;
-    const written = noReply ? 0 : reply.finish(-EIO);
+    const written = noReply ? 0 : reply.finish(-errno);
     request.release();
     reply.release();
     return written;

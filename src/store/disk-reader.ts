@@ -4,10 +4,14 @@
  */
 import type { DatabaseSync } from "node:sqlite";
 import type { Logger } from "../base/logger.ts";
+import { MISSING } from "../base/missing.ts";
 import { blake3Matches } from "../castore/blake3.ts";
 import { DIGEST_BYTES, Digest } from "../castore/digest.ts";
 import { DIRECTORY_BYTES_MAX } from "../castore/directory.ts";
-import { BlobTable } from "./blob-table.ts";
+import { BlobTable, type PackedBlob } from "./blob-table.ts";
+import { CheckedBlob } from "./checked-blob.ts";
+import { ChunkFinder, type VerifyMode } from "./chunk-finder.ts";
+import { packChunks } from "./chunk-list.ts";
 import { ChunkedBlob, SingleChunkBlob } from "./disk-blob.ts";
 import type { Location } from "./disk-index.ts";
 import { isPlausible, ObjectTable, openIndex } from "./disk-index.ts";
@@ -17,6 +21,8 @@ import { CHUNK_BYTES_MAX } from "./fastcdc.ts";
 import type { FileMapper } from "./file-mapper.ts";
 import type { BlobReader, LocalReader, RootSource } from "./local-reader.ts";
 import { MappedSegments } from "./mapped-segments.ts";
+import type { Misses } from "./misses.ts";
+import { ReadFaults } from "./read-faults.ts";
 import { RootTable } from "./root-table.ts";
 import { indexFailure } from "./sqlite-failure.ts";
 
@@ -24,12 +30,23 @@ export interface DiskReaderOptions {
   readonly mapper: FileMapper;
   /** Gets a line with the digest for whatever is rotten or unreadable. */
   readonly logger: Logger;
+  /** How often chunks are checked; `first-read` when left out. Directories: when they are loaded. */
+  readonly verify?: VerifyMode;
+  /** Gets what is absent or rotten; left out, nobody fetches it. */
+  readonly misses?: Misses | undefined;
+  /** Uses lists of chunks that nobody has proven yet; otherwise such a blob counts as absent. */
+  readonly trustChunkLists?: boolean;
 }
 
 /**
  * Opens the store in `directory` for one thread.
  * @throws StoreAbsent, UnsupportedFormat, StoreError
  */
+export function openDiskReader(
+  directory: string,
+  options: DiskReaderOptions & { readonly misses?: undefined },
+): LocalReader<never>;
+export function openDiskReader(directory: string, options: DiskReaderOptions): LocalReader;
 export function openDiskReader(directory: string, options: DiskReaderOptions): LocalReader {
   return new DiskReader(directory, options);
 }
@@ -41,9 +58,13 @@ class DiskReader implements LocalReader {
   readonly #blobs: BlobTable;
   readonly #roots: RootTable;
   readonly #segments: MappedSegments;
+  readonly #chunks: ChunkFinder;
+  readonly #faults: ReadFaults;
+  readonly #trustChunkLists: boolean;
 
   constructor(directory: string, options: DiskReaderOptions) {
     this.#path = indexPath(directory);
+    this.#trustChunkLists = options.trustChunkLists ?? false;
     this.#database = openIndex(directory, "read");
     try {
       this.#objects = new ObjectTable(this.#database);
@@ -53,39 +74,42 @@ class DiskReader implements LocalReader {
       this.#database.close();
       throw error;
     }
-    this.#segments = new MappedSegments(directory, options.mapper, this.#objects, options.logger);
+    this.#faults = new ReadFaults(options.logger, options.misses);
+    this.#segments = new MappedSegments(directory, options.mapper, this.#objects);
+    this.#chunks = new ChunkFinder(this.#segments, this.#faults, options.verify ?? "first-read");
   }
 
-  directory(bytes: Uint8Array, start: number): Uint8Array | undefined {
-    const digest = bytes.subarray(start, start + DIGEST_BYTES);
-    const location = this.#locate(OBJECT_DIRECTORY, digest);
-    if (location === undefined) return undefined;
-    if (!isPlausible(location, DIRECTORY_BYTES_MAX)) throw corrupt("directory", digest);
-    let encoded: Uint8Array;
-    let copied: number;
+  directory(bytes: Uint8Array, start: number): Uint8Array | undefined | typeof MISSING {
+    let encoded: Uint8Array | undefined;
     try {
-      encoded = new Uint8Array(location.length);
-      copied = this.#segments
-        .map(location.segment)
-        .copy(location.offset, location.length, encoded, 0);
+      encoded = this.#directory(bytes, start);
     } catch (error) {
-      throw corrupt("directory", digest, error);
+      return this.#refuse("directory", bytes, start, error);
     }
-    if (copied !== 0 || !blake3Matches(encoded, digest, 0)) throw corrupt("directory", digest);
-    return encoded;
+    if (encoded !== undefined || !this.#faults.canFetch) return encoded;
+    this.#faults.absent("directory", bytes, start);
+    return MISSING;
   }
 
-  blob(bytes: Uint8Array, start: number): BlobReader | undefined {
+  blob(bytes: Uint8Array, start: number): BlobReader | undefined | typeof MISSING {
     const digest = new Uint8Array(bytes.subarray(start, start + DIGEST_BYTES));
-    const location = this.#locate(OBJECT_CHUNK, digest);
-    if (location !== undefined) {
-      if (!isPlausible(location, CHUNK_BYTES_MAX)) throw corrupt("blob", digest);
-      return new SingleChunkBlob(this.#segments, digest, location);
+    const location: Location = { segment: 0, offset: 0, length: 0 };
+    if (this.#guarded(() => this.#objects.locate(OBJECT_CHUNK, digest, location))) {
+      if (!isPlausible(location, CHUNK_BYTES_MAX)) return this.#refuse("blob", digest, 0);
+      if (this.#chunks.mode !== "always") {
+        return new SingleChunkBlob(this.#chunks, digest, location);
+      }
+      const chunk = { digest: Digest.from(digest), size: location.length };
+      return new CheckedBlob(this.#chunks, undefined, packChunks([chunk]));
     }
     const blob = this.#guarded(() => this.#blobs.find(digest));
-    if (blob === undefined) return undefined;
-    if (blob === "damaged") throw corrupt("blob", digest);
-    return new ChunkedBlob(this.#segments, digest, blob.size, blob.chunks);
+    if (blob === "damaged") return this.#refuse("blob", digest, 0);
+    if (blob !== undefined && (blob.whole || this.#trustChunkLists)) {
+      return this.#chunkedBlob(digest, blob);
+    }
+    if (!this.#faults.canFetch) return undefined;
+    this.#faults.absent("blob", digest, 0);
+    return MISSING;
   }
 
   roots(): RootSource {
@@ -100,10 +124,36 @@ class DiskReader implements LocalReader {
     this.#database.close();
   }
 
-  #locate(kind: typeof OBJECT_CHUNK | typeof OBJECT_DIRECTORY, digest: Uint8Array) {
-    const location: Location = { segment: 0, offset: 0, length: 0 };
-    const found = this.#guarded(() => this.#objects.locate(kind, digest, location));
-    return found ? location : undefined;
+  /** Undefined: absent. @throws when it is rotten or cannot be read. */
+  #directory(bytes: Uint8Array, start: number): Uint8Array | undefined {
+    const mapped = this.#segments.find(OBJECT_DIRECTORY, bytes, start, DIRECTORY_BYTES_MAX);
+    if (mapped === undefined) return undefined;
+    const { offset, length } = this.#segments.location;
+    const encoded = new Uint8Array(length);
+    if (mapped.copy(offset, length, encoded, 0) !== 0) throw new Error("segment cannot be read");
+    if (!blake3Matches(encoded, bytes, start)) throw new Error("other bytes lie there");
+    return encoded;
+  }
+
+  #chunkedBlob(digest: Uint8Array, { size, chunks }: PackedBlob): BlobReader {
+    return this.#chunks.mode === "always"
+      ? new CheckedBlob(this.#chunks, digest, chunks)
+      : new ChunkedBlob(this.#chunks, digest, size, chunks);
+  }
+
+  /** @throws CorruptObject where nobody fetches it anew. */
+  #refuse(
+    kind: "directory" | "blob",
+    bytes: Uint8Array,
+    start: number,
+    cause?: unknown,
+  ): typeof MISSING {
+    if (!this.#faults.canFetch) {
+      const options = cause === undefined ? {} : { cause };
+      throw new CorruptObject(kind, Digest.at(bytes, start), options);
+    }
+    this.#faults.rotten(kind, `${kind} is rotten`, bytes, start, undefined, cause);
+    return MISSING;
   }
 
   #guarded<T>(lookUp: () => T): T {
@@ -113,8 +163,4 @@ class DiskReader implements LocalReader {
       throw indexFailure(error, this.#path);
     }
   }
-}
-
-function corrupt(what: string, digest: Uint8Array, cause?: unknown): CorruptObject {
-  return new CorruptObject(what, Digest.at(digest, 0), cause === undefined ? {} : { cause });
 }

@@ -1,5 +1,6 @@
 /** The device thread's view of a store in memory, within one thread. */
 import { EIO } from "../base/errno.ts";
+import { MISSING } from "../base/missing.ts";
 import type { ByteSink } from "../base/segments.ts";
 import { blake3Matches } from "../castore/blake3.ts";
 import { Digest, digestKey } from "../castore/digest.ts";
@@ -7,25 +8,37 @@ import { CorruptObject } from "./errors.ts";
 import type { BlobReader, LocalReader, RootSource } from "./local-reader.ts";
 import type { MemoryContents } from "./memory-contents.ts";
 import { nameKey } from "./memory-contents.ts";
+import type { Misses } from "./misses.ts";
+import type { BlobStat } from "./services.ts";
 
 export class MemoryReader implements LocalReader {
   readonly #contents: MemoryContents;
+  readonly #misses: Misses | undefined;
 
-  constructor(contents: MemoryContents) {
+  constructor(contents: MemoryContents, misses?: Misses) {
     this.#contents = contents;
+    this.#misses = misses;
   }
 
-  directory(bytes: Uint8Array, start: number): Uint8Array | undefined {
+  directory(bytes: Uint8Array, start: number): Uint8Array | undefined | typeof MISSING {
     const encoded = this.#contents.directories.get(digestKey(bytes, start));
-    if (encoded === undefined || blake3Matches(encoded, bytes, start)) return encoded;
-    throw new CorruptObject("directory", Digest.at(bytes, start));
+    const rotten = encoded !== undefined && !blake3Matches(encoded, bytes, start);
+    if (encoded !== undefined && !rotten) return encoded;
+    if (this.#misses === undefined) {
+      if (rotten) throw new CorruptObject("directory", Digest.at(bytes, start));
+      return undefined;
+    }
+    this.#misses.add("directory", bytes, start, rotten);
+    return MISSING;
   }
 
-  blob(bytes: Uint8Array, start: number): BlobReader | undefined {
-    const stat = this.#contents.stat(Digest.at(bytes, start));
-    if (stat === undefined) return undefined;
-    const chunks = stat.chunks.map(({ digest }) => this.#contents.chunks.get(digest.key));
-    return new MemoryBlob(stat.size, chunks);
+  blob(bytes: Uint8Array, start: number): BlobReader | undefined | typeof MISSING {
+    const digest = Digest.at(bytes, start);
+    const stat = this.#contents.stat(digest);
+    if (stat !== undefined) return new MemoryBlob(digest, stat, this.#contents, this.#misses);
+    if (this.#misses === undefined) return undefined;
+    this.#misses.add("blob", bytes, start, false);
+    return MISSING;
   }
 
   roots(): RootSource {
@@ -40,27 +53,40 @@ export class MemoryReader implements LocalReader {
 
 class MemoryBlob implements BlobReader {
   readonly size: number;
-  readonly #chunks: readonly (Uint8Array | undefined)[];
+  readonly #digest: Digest;
+  readonly #stat: BlobStat;
+  readonly #contents: MemoryContents;
+  readonly #misses: Misses | undefined;
 
-  constructor(size: number, chunks: readonly (Uint8Array | undefined)[]) {
-    this.size = size;
-    this.#chunks = chunks;
+  constructor(digest: Digest, stat: BlobStat, contents: MemoryContents, misses?: Misses) {
+    this.size = stat.size;
+    this.#digest = digest;
+    this.#stat = stat;
+    this.#contents = contents;
+    this.#misses = misses;
   }
 
   read(offset: number, length: number, sink: ByteSink): number {
     const end = offset + length;
+    let status = 0;
     let begin = 0;
-    for (const chunk of this.#chunks) {
-      if (begin >= end) return 0;
-      if (chunk === undefined) return -EIO;
+    for (const { digest, size } of this.#stat.chunks) {
       const from = Math.max(offset - begin, 0);
-      const to = Math.min(end - begin, chunk.length);
+      const to = Math.min(end - begin, size);
       if (from < to) {
-        const result = sink.append(chunk, from, to - from);
-        if (result !== 0) return result;
+        const chunk = this.#contents.chunks.get(digest.key);
+        if (chunk === undefined) status = this.#missing(digest);
+        else if (status === 0) status = sink.append(chunk, from, to - from);
+        if (status < 0 && status !== MISSING) return status;
       }
-      begin += chunk.length;
+      begin += size;
     }
-    return 0;
+    return status;
+  }
+
+  #missing(chunk: Digest): number {
+    if (this.#misses === undefined) return -EIO;
+    this.#misses.add("chunk", chunk.bytes, 0, false, this.#digest.bytes);
+    return MISSING;
   }
 }

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { EIO } from "../../src/base/errno.ts";
 import { type Logger, silentLogger } from "../../src/base/logger.ts";
+import { MISSING } from "../../src/base/missing.ts";
 import { BlobReaders } from "../../src/fs/blob-readers.ts";
 import { FILE, ROOTS } from "../../src/fs/inode-kind.ts";
 import { InodeTable } from "../../src/fs/inode-table.ts";
@@ -16,41 +18,48 @@ function setUp(capacity: number, logger: Logger = silentLogger) {
     table.setSize(slot, size);
     return slot;
   };
-  return { store, table, readers, slotOf };
+  /** Bytes of the blob in a slot, or the status instead of one. */
+  const sizeOf = (slot: number): number => {
+    const blob = readers.get(slot);
+    return typeof blob === "number" ? blob : blob.size;
+  };
+  return { store, table, readers, slotOf, sizeOf };
 }
 
 describe("BlobReaders", () => {
   it("opens a blob once while it is among the last used", () => {
-    const { store, readers, slotOf } = setUp(3);
+    const { store, readers, slotOf, sizeOf } = setUp(3);
     const slots = ["a", "bb", "ccc", "dddd"].map((content) => slotOf(content));
     for (const slot of slots.slice(0, 3)) readers.get(slot);
     readers.get(slots[0] as number);
     expect(store.blobOpens).toBe(3);
-    expect(readers.get(slots[3] as number)?.size).toBe(4);
-    expect(readers.get(slots[0] as number)?.size).toBe(1);
+    expect(sizeOf(slots[3] as number)).toBe(4);
+    expect(sizeOf(slots[0] as number)).toBe(1);
     expect(store.blobOpens).toBe(4);
-    expect(readers.get(slots[1] as number)?.size).toBe(2);
+    expect(sizeOf(slots[1] as number)).toBe(2);
     expect(store.blobOpens).toBe(5);
     expect(readers.count).toBe(3);
   });
 
   it("does not give a slot's earlier blob to the inode that has the slot now", () => {
-    const { table, readers, slotOf } = setUp(3);
+    const { table, readers, slotOf, sizeOf } = setUp(3);
     const slot = slotOf("old");
     readers.get(slot);
     table.free(slot);
     expect(slotOf("newer")).toBe(slot);
-    expect(readers.get(slot)?.size).toBe(5);
+    expect(sizeOf(slot)).toBe(5);
   });
 
-  it("gives undefined for a missing, rotten or wrongly sized blob, and logs why", () => {
+  it("gives -EIO for a missing, rotten or wrongly sized blob, and logs why", () => {
     const messages: string[] = [];
-    const { store, table, readers, slotOf } = setUp(3, { log: (_, text) => messages.push(text) });
+    const { store, table, readers, slotOf, sizeOf } = setUp(3, {
+      log: (_, text) => messages.push(text),
+    });
     const wrong = slotOf("content", 8);
     const rotten = slotOf("rotten");
     store.rotten.add(store.file("rotten").digest.hex);
     const missing = table.allocate(FILE);
-    for (const slot of [wrong, rotten, missing]) expect(readers.get(slot)).toBeUndefined();
+    for (const slot of [wrong, rotten, missing]) expect(sizeOf(slot)).toBe(-EIO);
     expect(messages).toEqual([
       "blob is not as long as stated",
       "blob is unreadable",
@@ -59,13 +68,24 @@ describe("BlobReaders", () => {
     expect(readers.count).toBe(0);
   });
 
+  it("gives MISSING while a blob is being fetched, and then the blob", () => {
+    const { store, readers, slotOf, sizeOf } = setUp(3);
+    const slot = slotOf("elsewhere");
+    store.takeAway(store.file("elsewhere").digest);
+    expect(sizeOf(slot)).toBe(MISSING);
+    expect(sizeOf(slot)).toBe(MISSING);
+    expect(readers.count).toBe(0);
+    store.bringBack();
+    expect(sizeOf(slot)).toBe(9);
+  });
+
   it("holds nothing after clear()", () => {
-    const { store, readers, slotOf } = setUp(2);
+    const { store, readers, slotOf, sizeOf } = setUp(2);
     const slot = slotOf("a");
     readers.get(slot);
     readers.clear();
     expect(readers.count).toBe(0);
-    expect(readers.get(slot)?.size).toBe(1);
+    expect(sizeOf(slot)).toBe(1);
     expect(store.blobOpens).toBe(2);
   });
 });

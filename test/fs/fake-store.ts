@@ -1,4 +1,5 @@
-/** A store in a few maps, which can be made to lose and to damage things. */
+/** A store in a few maps, which can be made to lose, to damage and to fetch things. */
+import { MISSING } from "../../src/base/missing.ts";
 import { blake3 } from "../../src/castore/blake3.ts";
 import { Digest } from "../../src/castore/digest.ts";
 import { Directory } from "../../src/castore/directory.ts";
@@ -21,6 +22,8 @@ export class FakeStore implements LocalReader {
   readonly rootNodes = new Map<string, Uint8Array>();
   /** Digests (hex) that throw when they are asked for. */
   readonly rotten = new Set<string>();
+  /** Digests (hex) that are elsewhere, to be fetched. */
+  readonly #away = new Set<string>();
   directoryReads = 0;
   blobOpens = 0;
 
@@ -52,16 +55,27 @@ export class FakeStore implements LocalReader {
     this.rootNodes.delete(name);
   }
 
-  directory(bytes: Uint8Array, start: number): Uint8Array | undefined {
+  takeAway(...digests: Digest[]): void {
+    for (const { hex } of digests) this.#away.add(hex);
+  }
+
+  /** Everything that is away is fetched. */
+  bringBack(): void {
+    this.#away.clear();
+  }
+
+  directory(bytes: Uint8Array, start: number): Uint8Array | undefined | typeof MISSING {
     const { hex } = Digest.at(bytes, start);
     this.directoryReads += 1;
+    if (this.#away.has(hex)) return MISSING;
     if (this.rotten.has(hex)) throw new Error("rotten on purpose");
     return this.directories.get(hex);
   }
 
-  blob(bytes: Uint8Array, start: number): BlobReader | undefined {
+  blob(bytes: Uint8Array, start: number): BlobReader | undefined | typeof MISSING {
     const { hex } = Digest.at(bytes, start);
     this.blobOpens += 1;
+    if (this.#away.has(hex)) return MISSING;
     if (this.rotten.has(hex)) throw new Error("rotten on purpose");
     const content = this.blobs.get(hex);
     if (content === undefined) return undefined;

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { OnceLogger, REMEMBERED_LINES_MAX } from "../../src/fs/once-logger.ts";
+import { OnceLogger, REMEMBERED_LINES_MAX } from "../../src/base/once-logger.ts";
 
 it("OnceLogger logs the same line once, until it has seen too many others", () => {
   const digests: unknown[] = [];

@@ -2,7 +2,7 @@
  * A guest may ask for a rotten object as often as it likes: each failure is worth one line, not one
  * for each request.
  */
-import type { LogFields, Logger, LogLevel } from "../base/logger.ts";
+import type { LogFields, Logger, LogLevel } from "./logger.ts";
 
 /** Different lines that are remembered; then all are forgotten and logged again. */
 export const REMEMBERED_LINES_MAX = 1024;
