@@ -46,6 +46,11 @@ export function slotLockPath(directory: string, slot: number): string {
   return join(writersPath(directory), `${slot}.lock`);
 }
 
+/** Held by whoever takes all slots. */
+export function slotsLockPath(directory: string): string {
+  return join(writersPath(directory), "all.lock");
+}
+
 export function segmentsPath(directory: string): string {
   return join(directory, "segments");
 }

@@ -10,20 +10,26 @@ const SQLITE_FULL = 13;
 const SQLITE_CANTOPEN = 14;
 const SQLITE_NOTADB = 26;
 
+/** Extended: there is no room for the memory that connections share. */
+const SQLITE_IOERR_SHMSIZE = SQLITE_IOERR | (19 << 8);
+
+const MAKE_ROOM = "free some space, with castorefs gc for example; nothing that was stored is lost";
+
 const MEANING: Readonly<Record<number, readonly [message: string, remedy: string]>> = {
   [SQLITE_BUSY]: ["the index is in use", "try again when the other process is done"],
   [SQLITE_READONLY]: ["the index cannot be written", "check the permissions of the store"],
   [SQLITE_IOERR]: ["the index cannot be read or written", "check the disk"],
   [SQLITE_CORRUPT]: ["the index is damaged", "import again into a new store"],
-  [SQLITE_FULL]: ["the disk is full", "free some space; nothing that was stored is lost"],
+  [SQLITE_FULL]: ["the disk is full", MAKE_ROOM],
   [SQLITE_CANTOPEN]: ["the index cannot be opened", "check the permissions of the store"],
   [SQLITE_NOTADB]: ["the index is damaged: it is no database", "import again into a new store"],
 };
 
-/** The primary result code of an error of `node:sqlite`, or undefined. */
+/** The primary result code of an error of `node:sqlite`, or undefined if it is none. */
 function sqliteCode(error: unknown): number | undefined {
   const code = (error as { errcode?: unknown } | null)?.errcode;
-  return typeof code === "number" ? code & 0xff : undefined;
+  if (typeof code !== "number") return undefined;
+  return code === SQLITE_IOERR_SHMSIZE ? SQLITE_FULL : code & 0xff;
 }
 
 export function isSqliteBusy(error: unknown): boolean {
@@ -52,8 +58,8 @@ export function indexFailure(error: unknown, path: string): unknown {
 }
 
 const SYSTEM_MEANING: Readonly<Record<string, readonly [message: string, remedy: string]>> = {
-  ENOSPC: ["the disk is full", "free some space; nothing that was stored is lost"],
-  EDQUOT: ["the disk quota is used up", "free some space; nothing that was stored is lost"],
+  ENOSPC: ["the disk is full", MAKE_ROOM],
+  EDQUOT: ["the disk quota is used up", MAKE_ROOM],
   EACCES: ["permission denied", "check the permissions of the store"],
   EPERM: ["permission denied", "check the permissions of the store"],
   EROFS: ["the file system is read-only", "put the store somewhere else"],

@@ -6,7 +6,7 @@
  */
 import { existsSync, mkdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { slotLockPath, WRITERS_MAX, writersPath } from "./disk-layout.ts";
+import { slotLockPath, slotsLockPath, WRITERS_MAX, writersPath } from "./disk-layout.ts";
 import { StoreBusy } from "./errors.ts";
 import { systemFailure } from "./sqlite-failure.ts";
 import { ProcessLock } from "./upkeep/process-lock.ts";
@@ -57,6 +57,8 @@ export class WriterSlot implements Disposable {
 
 /** All slots at once: nobody else writes. Disposing gives them back. */
 export class WriterSlots implements Disposable {
+  /** Held first, so that of two who want all slots one gets all. */
+  #gate: ProcessLock | undefined;
   readonly #locks: (ProcessLock | undefined)[] = new Array(WRITERS_MAX).fill(undefined);
 
   private constructor() {}
@@ -84,13 +86,16 @@ export class WriterSlots implements Disposable {
 
   [Symbol.dispose](): void {
     for (const lock of this.#locks.splice(0)) lock?.[Symbol.dispose]();
+    this.#gate?.[Symbol.dispose]();
+    this.#gate = undefined;
   }
 
-  /** Itself once it holds all. Slot 0 comes first: of two who want all, one gets all. */
+  /** Itself once it holds all. */
   #takeFree(directory: string): this | undefined {
+    this.#gate ??= ProcessLock.tryTake(slotsLockPath(directory), { create: true });
+    if (this.#gate === undefined) return undefined;
     for (let slot = 0; slot < WRITERS_MAX; slot += 1) {
       this.#locks[slot] ??= tryLock(directory, slot);
-      if (this.#locks[0] === undefined) return undefined;
     }
     return this.#locks.includes(undefined) ? undefined : this;
   }
