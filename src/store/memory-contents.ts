@@ -30,7 +30,12 @@ export class MemoryContents {
     return true;
   }
 
+  /** @throws MissingObject unless all chunks are here. */
   endBlob(blob: BlobStat & Chunk): BlobStat & Chunk {
+    for (const { digest, size } of blob.chunks) {
+      const chunk = this.chunks.get(digest.key);
+      if (chunk?.length !== size) throw new MissingObject(`chunk of ${size} bytes`, digest);
+    }
     if (blob.chunks.length > 1) this.blobs.set(blob.digest.key, blob);
     return blob;
   }

@@ -28,7 +28,11 @@ export interface StoreWriter extends Disposable {
    */
   putChunk(chunk: Chunk, bytes: Uint8Array): void;
 
-  /** Names a blob whose chunks were all put with `putChunk`, and which has that digest as a whole. */
+  /**
+   * Names a blob whose chunks were all put with `putChunk`, or are there already, and which has that
+   * digest as a whole.
+   * @throws MissingObject when a chunk is absent or of another size.
+   */
   endBlob(blob: BlobStat & Chunk): void;
 
   /**

@@ -12,6 +12,7 @@ import { decodeEntry, encodeDirectory } from "../../src/castore/proto.ts";
 import { MissingObject } from "../../src/store/errors.ts";
 import type { LocalReader } from "../../src/store/local-reader.ts";
 import type { Store } from "../../src/store/services.ts";
+import { treeConformance } from "./conformance-trees.ts";
 import { noise } from "./temporary.ts";
 
 export interface Subject {
@@ -42,50 +43,11 @@ function* pieces(bytes: Uint8Array, step: number): Generator<Uint8Array> {
 
 /** Runs the suite over the stores that `make` gives, each empty. */
 export function conformance(kind: string, make: () => Subject): void {
-  test(`${kind}: a blob comes back byte for byte, whole and in any range`, async () => {
-    const { store } = make();
-    for (const bytes of [new Uint8Array(0), SMALL, LARGE]) {
-      const blob = await store.blobs.put([bytes]);
-      expect(blob.digest.equals(blake3(bytes))).toBe(true);
-      expect(blob.size).toBe(bytes.length);
-      expect((await readAll(store.blobs.read(blob.digest))).equals(bytes)).toBe(true);
-    }
-    const { digest } = await store.blobs.put(pieces(LARGE, 77_777));
-    for (const [offset, length] of [
-      [0, 1],
-      [1_000_000, 1_500_000],
-      [2_999_999, 50],
-      [3_000_001, 1],
-      [4_000_000, 1],
-      [5, 0],
-    ] as const) {
-      const range = await readAll(store.blobs.read(digest, { offset, length }));
-      expect(range.equals(LARGE.subarray(offset, offset + length)), `${offset}`).toBe(true);
-    }
-    expect((await readAll(store.blobs.read(digest, { offset: 2_000_000 }))).length).toBe(1_000_001);
-  });
+  treeConformance(kind, () => make().store);
 
-  test(`${kind}: the chunks of a blob add up to it, and each is a blob itself`, async () => {
-    const { store } = make();
-    const { digest } = await store.blobs.put([LARGE]);
-    const stat = await store.blobs.stat(digest);
-    expect(stat!.size).toBe(LARGE.length);
-    expect(stat!.chunks.length).toBeGreaterThan(5);
-    let at = 0;
-    for (const chunk of stat!.chunks) {
-      const expected = LARGE.subarray(at, at + chunk.size);
-      expect((await readAll(store.blobs.read(chunk.digest))).equals(expected)).toBe(true);
-      at += chunk.size;
-    }
-    expect(at).toBe(LARGE.length);
-  });
-
-  test(`${kind}: however a blob is cut into pieces, its chunks are the same`, async () => {
+  test(`${kind}: the writer cuts a blob as the service does`, async () => {
     const { store } = make();
     const whole = await store.blobs.put([LARGE]);
-    for (const step of [4096, 524_288, 2_999_999]) {
-      expect(await store.blobs.put(pieces(LARGE, step))).toEqual(whole);
-    }
     using writer = await store.openWriter();
     expect(writer.putBlob(LARGE)).toEqual(whole);
     expect(writer.newBytes).toBe(0);
@@ -191,6 +153,27 @@ export function conformance(kind: string, make: () => Subject): void {
     expect(reader.blob(digest.bytes, 0)!.read(0, LARGE.length, failing)).toBe(-EIO);
   });
 
+  test(`${kind}: chunks that were cut and hashed elsewhere make up a blob, once all are there`, async () => {
+    const { store } = make();
+    const { all, blob } = cut(LARGE, 200_000);
+    const { all: one, blob: small } = cut(SMALL, 100);
+    {
+      using writer = await store.openWriter();
+      expect(() => writer.endBlob(blob)).toThrow(MissingObject);
+      expect(() => writer.endBlob(small)).toThrow(MissingObject);
+      for (const { chunk, piece } of all.slice(1)) writer.putChunk(chunk, piece);
+      expect(() => writer.endBlob(blob)).toThrow(MissingObject);
+      for (const { chunk, piece } of [...all, ...one, ...all]) writer.putChunk(chunk, piece);
+      writer.endBlob(small);
+      writer.endBlob(blob);
+      expect(writer.newBytes).toBe(LARGE.length + SMALL.length);
+      writer.commit();
+    }
+    expect((await readAll(store.blobs.read(blob.digest))).equals(LARGE)).toBe(true);
+    expect((await store.blobs.stat(blob.digest))?.chunks).toEqual(blob.chunks);
+    expect((await store.blobs.stat(small.digest))?.size).toBe(SMALL.length);
+  });
+
   test(`${kind}: the writer puts blobs, directories and a root, and knows what is new`, async () => {
     const { store } = make();
     {
@@ -217,6 +200,20 @@ export function conformance(kind: string, make: () => Subject): void {
     using again = await store.openWriter({ waitMilliseconds: 0 });
     expect(again.newBytes).toBe(0);
   });
+}
+
+/** The chunks of some bytes, as somebody else may have cut them. */
+function cut(bytes: Uint8Array, step: number) {
+  const all = [...pieces(bytes, step)].map((piece) => ({
+    chunk: { digest: blake3(piece), size: piece.length },
+    piece,
+  }));
+  const blob = {
+    digest: blake3(bytes),
+    size: bytes.length,
+    chunks: all.map(({ chunk }) => chunk),
+  };
+  return { all, blob };
 }
 
 async function emptyDirectory(store: Store): Promise<Node & { digest: Digest }> {
