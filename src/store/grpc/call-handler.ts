@@ -1,0 +1,128 @@
+/** What every call to the server has around it: an end, a log line, and no exception that escapes. */
+import {
+  type handleClientStreamingCall,
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  Metadata,
+  type ServerReadableStream,
+  status,
+} from "@grpc/grpc-js";
+import type { LogFields, Logger } from "../../base/logger.ts";
+import { type CallStatus, callStatus } from "./call-status.ts";
+import { MessageSender } from "./message-sender.ts";
+
+/** Filled in while a call goes on, for its log line. */
+export type Fields = Record<string, string | number | boolean | undefined>;
+
+export interface Answer {
+  readonly message: Uint8Array;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+type UnaryStep = (request: Buffer, signal: AbortSignal, fields: Fields) => Promise<Answer>;
+type StreamStep = (
+  request: Buffer,
+  send: (message: Uint8Array) => Promise<void>,
+  signal: AbortSignal,
+  fields: Fields,
+) => Promise<void>;
+type UploadStep = (
+  call: ServerReadableStream<Buffer, Buffer>,
+  signal: AbortSignal,
+  fields: Fields,
+) => Promise<Answer>;
+
+/** Statuses that say that something is wrong here, and not with the request. */
+const TROUBLE: ReadonlySet<status> = new Set([
+  status.INTERNAL,
+  status.UNKNOWN,
+  status.DATA_LOSS,
+  status.UNAVAILABLE,
+]);
+
+export class CallHandlers {
+  readonly #logger: Logger;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  unary(method: string, step: UnaryStep): handleUnaryCall<Buffer, Buffer> {
+    return (call, callback) => {
+      this.#run(method, call, async (signal, fields) => {
+        const answer = await step(call.request, signal, fields);
+        const metadata = new Metadata();
+        for (const [name, value] of Object.entries(answer.headers ?? {})) metadata.set(name, value);
+        call.sendMetadata(metadata);
+        callback(null, asBuffer(answer.message));
+      }).catch((failure: CallStatus) => callback(failure));
+    };
+  }
+
+  serverStream(method: string, step: StreamStep): handleServerStreamingCall<Buffer, Buffer> {
+    return (call) => {
+      this.#run(method, call, async (signal, fields) => {
+        const sender = new MessageSender(call, signal);
+        await step(call.request, (message) => sender.send(message), signal, fields);
+        call.end();
+      }).catch((failure: CallStatus) => {
+        // How grpc-js takes the status of a stream. The call may have ended under our hands.
+        if (!call.destroyed) call.emit("error", failure);
+      });
+    };
+  }
+
+  upload(method: string, step: UploadStep): handleClientStreamingCall<Buffer, Buffer> {
+    return (call, callback) => {
+      call.on("error", () => {});
+      this.#run(method, call, async (signal, fields) => {
+        const answer = await step(call, signal, fields);
+        callback(null, asBuffer(answer.message));
+      }).catch((failure: CallStatus) => callback(failure));
+    };
+  }
+
+  /** Rejects with the status to end the call with, and nothing else. */
+  async #run(
+    method: string,
+    call: CancelledEvents,
+    step: (signal: AbortSignal, fields: Fields) => Promise<void>,
+  ): Promise<void> {
+    const begun = performance.now();
+    const abort = new AbortController();
+    const fields: Fields = {};
+    call.on("cancelled", () => abort.abort());
+    try {
+      await step(abort.signal, fields);
+      this.#log("debug", method, begun, fields);
+    } catch (error) {
+      if (abort.signal.aborted) {
+        this.#log("debug", method, begun, { ...fields, status: "CANCELLED" });
+        throw { code: status.CANCELLED, details: "cancelled" } satisfies CallStatus;
+      }
+      throw this.#failed(error, method, begun, fields);
+    }
+  }
+
+  #failed(error: unknown, method: string, begun: number, fields: Fields): CallStatus {
+    const known = callStatus(error);
+    const end = known ?? { code: status.INTERNAL, details: "internal error" };
+    const reason = error instanceof Error ? error.message : String(error);
+    const level = known === undefined ? "error" : TROUBLE.has(end.code) ? "warn" : "debug";
+    this.#log(level, method, begun, { ...fields, status: status[end.code], reason });
+    return end;
+  }
+
+  #log(level: "debug" | "warn" | "error", method: string, begun: number, fields: LogFields): void {
+    const milliseconds = Math.round(performance.now() - begun);
+    this.#logger.log(level, `call of ${method}`, { ...fields, milliseconds });
+  }
+}
+
+interface CancelledEvents {
+  on(event: "cancelled", listener: () => void): unknown;
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
