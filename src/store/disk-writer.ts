@@ -80,7 +80,10 @@ export class DiskWriter implements StoreWriter {
       this.#segments = new SegmentWriter({
         directory,
         end: table.end(slot.slot),
-        begin: () => inTransaction(database, () => table.begin(slot.slot)),
+        begin: () => {
+          this.#commit();
+          return inTransaction(database, () => table.begin(slot.slot));
+        },
         segmentBytesMax: options.segmentBytesMax ?? SEGMENT_BYTES_MAX,
       });
       this.#objectRows = new ObjectTableWriter(database);
@@ -212,10 +215,10 @@ export class DiskWriter implements StoreWriter {
   /** `also` is written together with the batch. */
   #commit(also?: () => void): void {
     if (this.#batch.size === 0 && also === undefined) return;
-    const ends = this.#segments.sync();
+    const end = this.#segments.sync();
     inTransaction(this.#database, () => {
       this.#batch.writeTo(this.#objectRows, this.#blobRows);
-      for (const end of ends) this.#segmentTable.save(end);
+      if (end !== undefined) this.#segmentTable.save(end);
       also?.();
     });
     this.#segments.committed();

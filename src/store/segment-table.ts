@@ -65,8 +65,10 @@ export class SegmentTable {
     return { segment, length: 0 };
   }
 
+  /** @throws StoreError when there is no such segment. */
   save({ segment, length }: SegmentEnd): void {
-    this.#save.run(length, rowChecksum(bytesOf(segment), bytesOf(length)), segment);
+    const checksum = rowChecksum(bytesOf(segment), bytesOf(length));
+    if (this.#save.run(length, checksum, segment).changes === 0) throw damaged();
   }
 
   /** Undefined: the segment is no more. */

@@ -1,11 +1,15 @@
 /**
- * Appends objects to the segment of a slot, and to new ones as they fill up. Bytes gather in a
+ * Appends objects to the segment of a slot, and to a new one when it is full. Bytes gather in a
  * buffer; `sync` puts them on disk, and only then may an index transaction name them. The caller
  * holds the slot.
+ *
+ * What is not committed lies in the segment that is the slot's, nowhere else: others may remove any
+ * segment that belongs to no slot and that the index names nothing in.
  */
 import { closeSync, fdatasyncSync, writeSync } from "node:fs";
 import type { Location } from "./disk-index.ts";
 import { segmentPath } from "./disk-layout.ts";
+import { StoreError } from "./errors.ts";
 import { giveBack, openSegment } from "./segment-open.ts";
 import type { SegmentEnd } from "./segment-table.ts";
 import { systemFailure } from "./sqlite-failure.ts";
@@ -16,7 +20,7 @@ export interface SegmentWriterOptions {
   readonly directory: string;
   /** Where to go on; undefined: in a new segment. */
   readonly end: SegmentEnd | undefined;
-  /** Gives the slot a new segment, durably. */
+  /** Commits everything that was appended, if anything was, and gives the slot a new segment. */
   readonly begin: () => SegmentEnd;
   readonly segmentBytesMax: number;
 }
@@ -30,10 +34,7 @@ export class SegmentWriter implements Disposable {
   #segment = 0;
   /** The next object begins here: what the file holds and what waits in the buffer. */
   #length = 0;
-  /** Of this segment, when `committed` was called last. */
   #committedLength = 0;
-  /** Segments left since then, each with its committed and its new length; on disk. */
-  #left: { committed: SegmentEnd; end: SegmentEnd }[] = [];
   #fd = -1;
   readonly #buffer = new Uint8Array(BUFFER_BYTES);
   #buffered = 0;
@@ -54,7 +55,7 @@ export class SegmentWriter implements Disposable {
   append(bytes: Uint8Array, location: Location): void {
     try {
       if (this.#fd < 0) this.#open(this.#end ?? this.#begin());
-      if (this.#length > 0 && this.#length + bytes.length > this.#bytesMax) this.#leave();
+      if (this.#length > 0 && this.#length + bytes.length > this.#bytesMax) this.#next();
       location.segment = this.#segment;
       location.offset = this.#length;
       location.length = bytes.length;
@@ -72,50 +73,39 @@ export class SegmentWriter implements Disposable {
     }
   }
 
-  /** Returns once every appended byte is on disk: the ends of all segments that have grown. */
-  sync(): SegmentEnd[] {
-    if (this.#fd < 0) return [];
+  /** Returns once every appended byte is on disk: the segment's new end, if it has one. */
+  sync(): SegmentEnd | undefined {
+    if (this.#length === this.#committedLength) return undefined;
     try {
-      const ends = this.#left.map(({ end }) => end);
-      if (this.#length > this.#committedLength) {
-        this.#flush();
-        fdatasyncSync(this.#fd);
-      }
+      this.#flush();
+      fdatasyncSync(this.#fd);
       this.#synced = true;
-      return [...ends, { segment: this.#segment, length: this.#length }];
+      return { segment: this.#segment, length: this.#length };
     } catch (error) {
       throw this.#failure(error);
     }
   }
 
-  /** What was appended is named by the index now. */
+  /** The index names what was appended now. */
   committed(): void {
-    this.#left = [];
     this.#committedLength = this.#length;
   }
 
   [Symbol.dispose](): void {
     // After `sync` the index may name it, even if whoever committed got an error.
-    if (!this.#synced) this.#giveBack();
-    this.#close();
-  }
-
-  #giveBack(): void {
-    for (const { committed } of this.#left) giveBack(this.#directory, committed);
-    if (this.#length > this.#committedLength) {
+    if (!this.#synced) {
       giveBack(this.#directory, { segment: this.#segment, length: this.#committedLength });
     }
+    this.#close();
   }
 
-  #leave(): void {
-    const segment = this.#segment;
-    this.#flush();
-    fdatasyncSync(this.#fd);
-    const committed = { segment, length: this.#committedLength };
-    this.#left.push({ committed, end: { segment, length: this.#length } });
-    this.#committedLength = this.#length;
+  #next(): void {
+    const end = this.#begin();
+    if (this.#length > this.#committedLength) {
+      throw new StoreError("a segment was left with objects that no index names");
+    }
     this.#close();
-    this.#open(this.#begin());
+    this.#open(end);
   }
 
   #open(end: SegmentEnd): void {
