@@ -4,12 +4,14 @@ import { Command, CommanderError } from "commander";
 import { addCat } from "./commands/cat.ts";
 import { addCompletion } from "./commands/completion.ts";
 import { addExport } from "./commands/export.ts";
+import { addGc } from "./commands/gc.ts";
 import { addImport } from "./commands/import.ts";
 import { addLs } from "./commands/ls.ts";
 import { addRm } from "./commands/rm.ts";
 import { addRoots } from "./commands/roots.ts";
 import { addServe } from "./commands/serve.ts";
 import { addStat } from "./commands/stat.ts";
+import { addStoreServe } from "./commands/store-serve.ts";
 import { addTree } from "./commands/tree.ts";
 import { addVerify } from "./commands/verify.ts";
 import type { Context } from "./context.ts";
@@ -50,7 +52,9 @@ export function makeProgram(context: Context): Command {
   addRoots(program, context);
   addRm(program, context);
   addVerify(program, context);
+  addGc(program, context);
   addExport(program, context);
+  addStoreServe(program, context);
   addCompletion(program, context);
   return program;
 }
@@ -60,10 +64,13 @@ export function isCleanEnd(error: unknown): boolean {
   return error instanceof CommanderError && error.exitCode === EXIT.ok;
 }
 
-/** The command that these arguments ask for, when it is one. */
+/** The command that these arguments ask for, when it is one: `ls`, `store serve`. */
 export function namedCommand(program: Command, args: readonly string[]): string | undefined {
-  const names = new Set(program.commands.map((command) => command.name()));
-  return args.find((arg) => names.has(arg));
+  const at = args.findIndex((arg) => program.commands.some((command) => command.name() === arg));
+  const command = program.commands.find((one) => one.name() === args[at]);
+  if (command === undefined) return undefined;
+  const below = namedCommand(command, args.slice(at + 1));
+  return below === undefined ? command.name() : `${command.name()} ${below}`;
 }
 
 function packageVersion(): string {

@@ -37,14 +37,12 @@ export class Progress {
 
   /** Draws the state, unless it was drawn a moment ago. */
   update(state: ProgressState): void {
-    if (!this.#output.isTerminal) return;
-    const now = performance.now();
-    if (now - this.#drawnAt < MILLISECONDS_BETWEEN_DRAWINGS) return;
-    this.#drawnAt = now;
-    this.#drawn = true;
-    const line = this.#text(state, now - this.#startedAt).slice(0, this.#output.columns - 1);
-    void this.#output.write(`\r\x1b[K${line}`);
-    void this.#output.flush();
+    this.#draw((elapsed) => this.#text(state, elapsed));
+  }
+
+  /** The same with words of its own: nothing can be counted. */
+  say(words: string): void {
+    this.#draw(() => words);
   }
 
   /** Takes the line away, so that the results can be written. */
@@ -52,6 +50,17 @@ export class Progress {
     if (!this.#drawn) return;
     this.#drawn = false;
     void this.#output.write("\r\x1b[K");
+    void this.#output.flush();
+  }
+
+  #draw(text: (elapsed: number) => string): void {
+    if (!this.#output.isTerminal) return;
+    const now = performance.now();
+    if (now - this.#drawnAt < MILLISECONDS_BETWEEN_DRAWINGS) return;
+    this.#drawnAt = now;
+    this.#drawn = true;
+    const line = text(now - this.#startedAt).slice(0, this.#output.columns - 1);
+    void this.#output.write(`\r\x1b[K${line}`);
     void this.#output.flush();
   }
 

@@ -2,10 +2,12 @@
  * What a lease says, as bytes: a line with the checksum of the rest, then JSON. Root nodes stand
  * there as base64 of their `Entry` messages.
  */
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { blake3 } from "../../castore/blake3.ts";
 import type { Node } from "../../castore/node.ts";
 import { decodeEntry, encodeEntry } from "../../castore/proto.ts";
+import { systemFailure } from "../sqlite-failure.ts";
 
 /** Root nodes in one lease, at the most. */
 export const LEASE_ROOTS_MAX = 4096;
@@ -39,6 +41,17 @@ export function leaseLockPath(directory: string, id: string): string {
 /** Locked while a collection looks at the leases for the last time before it deletes. */
 export function leaseGatePath(directory: string): string {
   return join(leasesPath(directory), "gate");
+}
+
+/** @throws StoreError */
+export function makeLeasesFolder(directory: string): void {
+  const path = leasesPath(directory);
+  if (existsSync(path)) return;
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw systemFailure(error, path);
+  }
 }
 
 export function encodeLease({ roots, takenAt, processId }: LeaseContents): Uint8Array {

@@ -3,15 +3,7 @@
  * it ends. A lease is two files in DIR/leases, what it says and a lock that dies with the process.
  */
 import { randomBytes } from "node:crypto";
-import {
-  accessSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { accessSync, constants, existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import type { Node } from "../../castore/node.ts";
 import { StoreError } from "../errors.ts";
 import { systemFailure } from "../sqlite-failure.ts";
@@ -22,6 +14,7 @@ import {
   leaseLockPath,
   leasePath,
   leasesPath,
+  makeLeasesFolder,
 } from "./lease-file.ts";
 import { ProcessLock } from "./process-lock.ts";
 
@@ -57,7 +50,7 @@ export function takeLease(directory: string, { roots }: LeaseOptions): Lease {
     throw new StoreError(`a lease holds ${LEASE_ROOTS_MAX} roots at the most`, { path: directory });
   }
   try {
-    makeFolder(directory);
+    makeLeasesFolder(directory);
     return new HeldLease(directory, roots);
   } catch (error) {
     const obstacle = writeRefusal(directory);
@@ -90,16 +83,6 @@ class HeldLease implements Lease {
     rmSync(leasePath(this.#directory, this.#id), { force: true });
     rmSync(leaseLockPath(this.#directory, this.#id), { force: true });
     this.#lock[Symbol.dispose]();
-  }
-}
-
-function makeFolder(directory: string): void {
-  const path = leasesPath(directory);
-  if (existsSync(path)) return;
-  try {
-    mkdirSync(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw systemFailure(error, path);
   }
 }
 
