@@ -17,7 +17,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 INSTALLED := node_modules/.castorefs-installed
 
-.PHONY: help setup native compile build guest test check bench micro-bench guest-bench soak demo install clean distclean
+.PHONY: help setup native compile build guest servers test check bench micro-bench guest-bench soak demo install clean distclean
 
 help: ## Say what each target does
 	@echo 'castorefs: a virtio-fs device that serves a content-addressed store'
@@ -53,7 +53,10 @@ guest: setup ## Get what guests are made of: QEMU, a kernel, busybox, a Debian t
 	@vm-images/setup.sh
 	@vm-images/setup.sh rootfs || echo 'guest: going on without a Debian root file system'
 
-test: build guest ## Run every test, real guests included; ends with "N passed, N failed"
+servers: ## Get the S3 server that tests talk to; without it they say that they are skipped
+	@test/store/object/s3-server.sh || echo 'servers: going on without an S3 server'
+
+test: build guest servers ## Run every test, real guests included; ends with "N passed, N failed"
 	@vitest run
 
 check: setup ## Check format, lint, types, layers and dead code; changes nothing

@@ -30,6 +30,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const PACKAGE_HOLDERS: Readonly<Record<string, (file: string) => boolean>> = {
   koffi: (file) => file.startsWith("ffi/src/"),
   protobufjs: (file) => /^src\/castore\/(rpc-)?proto\.ts$/.test(file),
+  "@aws-sdk": (file) => file === "src/store/object/s3-source.ts",
   "@grpc": (file) => file.startsWith("src/store/grpc/"),
   "grpc-health-check": (file) => file.startsWith("src/store/grpc/"),
   commander: (file) => file.startsWith("src/cli/"),
