@@ -38,6 +38,7 @@ export class BlobTable {
 export class BlobTableWriter {
   readonly #insert: StatementSync;
   readonly #replace: StatementSync;
+  readonly #drop: StatementSync;
 
   constructor(database: DatabaseSync) {
     const insert = `INSERT INTO blobs VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
@@ -45,6 +46,7 @@ export class BlobTableWriter {
       whole = excluded.whole`;
     this.#insert = database.prepare(`${insert} WHERE whole < excluded.whole`);
     this.#replace = database.prepare(insert);
+    this.#drop = database.prepare("DELETE FROM blobs WHERE digest = ? AND whole = 0");
   }
 
   /** A blob that is there stays, unless it is hearsay and this one is not. */
@@ -55,5 +57,10 @@ export class BlobTableWriter {
   /** Takes the place of what is there. */
   replace(digest: Uint8Array, size: number, chunks: Uint8Array, whole: boolean): void {
     this.#replace.run(digest, size, chunks, rowChecksum(digest, chunks), whole ? 1 : 0);
+  }
+
+  /** Takes away a list that is hearsay. */
+  dropUnproven(digest: Uint8Array): void {
+    this.#drop.run(digest);
   }
 }

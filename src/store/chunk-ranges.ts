@@ -41,6 +41,11 @@ export class ChunkRanges {
     }
   }
 
+  /** Where the chunk with that index begins in the blob. */
+  offsetOf(index: number): number {
+    return index === 0 ? 0 : this.#ends[index - 1]!;
+  }
+
   /** Which chunk holds the byte at `offset`; the number of chunks for one beyond the end. */
   indexAt(offset: number): number {
     let low = 0;

@@ -85,6 +85,10 @@ class DiskFiller implements StoreFiller {
     await this.#put(item, chunks.length * ITEM_BYTES);
   }
 
+  async dropBlob(digest: Digest): Promise<void> {
+    await this.#put({ kind: "no blob", digest }, 0);
+  }
+
   async putDirectory(
     digest: Digest,
     encoded: Uint8Array,

@@ -41,7 +41,13 @@ export interface FillBlob {
   readonly replace: boolean;
 }
 
-export type FillItem = FillObject | FillBlob;
+/** Takes an unproven list away. */
+export interface FillNoBlob {
+  readonly kind: "no blob";
+  readonly digest: Digest;
+}
+
+export type FillItem = FillObject | FillBlob | FillNoBlob;
 
 /** An object that this commit writes; `offset` counts from where the commit begins. */
 interface Placed extends FillObject {
@@ -117,7 +123,7 @@ export class FillCommits implements Disposable {
     const placed = new Map<string, Placed>();
     let offset = 0;
     for (const item of items) {
-      if (item.kind === "blob") continue;
+      if (!isObject(item)) continue;
       const { kind, digest, bytes, replace } = item;
       const key = `${kind}${digest.key}`;
       const before = placed.get(key);
@@ -157,7 +163,10 @@ export class FillCommits implements Disposable {
       }
       this.#segments.save({ segment, length: length + bytesOf(placed) });
     }
-    return items.map((item) => (item.kind === "blob" ? this.#nameBlob(item) : undefined));
+    return items.map((item) => {
+      if (item.kind === "no blob") this.#blobRows.dropUnproven(item.digest.bytes);
+      return item.kind === "blob" ? this.#nameBlob(item) : undefined;
+    });
   }
 
   /** What refuses it; undefined when it is stored. */
@@ -193,7 +202,7 @@ export class FillCommits implements Disposable {
 }
 
 function isObject(item: FillItem): item is FillObject {
-  return item.kind !== "blob";
+  return item.kind !== "blob" && item.kind !== "no blob";
 }
 
 function bytesOf(placed: readonly Placed[]): number {

@@ -16,6 +16,8 @@ export interface WantedObject {
    * blob into other chunks, or none, and reading ahead.
    */
   readonly within?: Digest;
+  /** Bytes of a blob, where a file's node says so: spares asking how a small one is cut. */
+  readonly size?: number;
 }
 
 /** `foreground`: somebody is waiting. `background`: only while nobody is. */

@@ -25,6 +25,9 @@ export interface StoreFiller extends Disposable {
    */
   putBlob(digest: Digest, blob: BlobStat, whole: boolean, options?: FillOptions): Promise<void>;
 
+  /** Forgets a list that is only what somebody said, and was a lie. A proven one stays. */
+  dropBlob(digest: Digest): Promise<void>;
+
   /** @throws CorruptObject when the encoding is not canonical or has another digest. */
   putDirectory(digest: Digest, encoded: Uint8Array, options?: FillOptions): Promise<void>;
 }

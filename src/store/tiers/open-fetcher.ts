@@ -1,52 +1,62 @@
 /** A local store and the sources that fill it, put together from a folder and addresses. */
 import type { Logger } from "../../base/logger.ts";
-import type { Digest } from "../../castore/digest.ts";
-import type { ObjectFetcher } from "../object-fetcher.ts";
+import { openStoreFiller } from "../disk-filler.ts";
+import { openIndex } from "../disk-index.ts";
+import { openSource } from "../open-source.ts";
+import type { Source } from "../source.ts";
+import { systemClock } from "./clock.ts";
+import { REQUESTS_MAX } from "./guarded-source.ts";
+import { openLocalObjects } from "./local-objects.ts";
+import { type Fetcher, TierFetcher } from "./tier-fetcher.ts";
 
 export interface FetcherOptions {
   /** Gets lines about sources that lie, fail or recover; rate-limited here. */
   readonly logger: Logger;
   /** Uses lists of chunks that nobody has proven: see `BlobService.stat`. */
   readonly trustChunkLists?: boolean;
-  /** Requests to one source at a time. */
+  /** Requests to one source at a time: CONCURRENCY_MIN at least. */
   readonly concurrency?: number;
-  /** Bytes a second from one source; 0, the default: as fast as it goes. */
+  /** Bytes a second from one source; 0: as fast as it goes. */
   readonly bytesPerSecond?: number;
-  /** How long one request to one source may take. */
+  /** How long a source may keep silent before a request to it fails. */
   readonly attemptMilliseconds?: number;
-  /** How long a foreground fetch may take before it fails with SourceUnavailable. */
+  /** How long asking all sources for an object that is none of many may take. */
   readonly deadlineMilliseconds?: number;
 }
 
-/** Counted since the start. */
-export interface FetchCounts {
-  /** Objects that were brought into the local store. */
-  readonly directories: number;
-  readonly chunks: number;
-  /** Of both. */
-  readonly bytes: number;
-  /** Requests to sources, those that failed, and answers that were not what the digest names. */
-  readonly requests: number;
-  readonly failures: number;
-  readonly lies: number;
-}
-
-/** Disposing ends what is under way (it fails with SourceUnavailable) and closes the sources. */
-export interface Fetcher extends ObjectFetcher, AsyncDisposable {
-  /**
-   * Tells of a tree that is being served or fetched. Some sources give directories only with the
-   * tree that they belong to.
-   */
-  addRoot(root: Digest): void;
-  readonly counts: FetchCounts;
-}
+/** Less, and what follows in the background could hold up what is waited for. */
+export const CONCURRENCY_MIN = 4;
+export const ATTEMPT_MILLISECONDS = 10_000;
+export const DEADLINE_MILLISECONDS = 30_000;
 
 /**
- * Opens the local store in `directory` (made when there is none) and the sources, near to far.
- * @throws StoreError: an address is none, the store cannot be opened, …
+ * Opens the local store in `directory` (made when there is none) and the sources at `addresses`,
+ * near to far. What comes from a source goes into the local store, and into no other source.
+ * @throws StoreError: one is no address, the store cannot be opened, …
  */
-export declare function openFetcher(
+export async function openFetcher(
   directory: string,
   addresses: readonly string[],
   options: FetcherOptions,
-): Promise<Fetcher>;
+): Promise<Fetcher> {
+  const attemptMilliseconds = options.attemptMilliseconds ?? ATTEMPT_MILLISECONDS;
+  await using opened = new AsyncDisposableStack();
+  openIndex(directory, "create").close();
+  const local = opened.use(openLocalObjects(directory));
+  const filler = opened.use(openStoreFiller(directory));
+  const sources: Source[] = [];
+  for (const address of addresses) {
+    const source = await openSource(address, { timeoutMilliseconds: attemptMilliseconds });
+    sources.push(opened.use(source));
+  }
+  const fetcherOptions = {
+    clock: systemClock,
+    logger: options.logger,
+    trustChunkLists: options.trustChunkLists ?? false,
+    concurrency: Math.max(CONCURRENCY_MIN, options.concurrency ?? REQUESTS_MAX),
+    bytesPerSecond: options.bytesPerSecond ?? 0,
+    attemptMilliseconds,
+    deadlineMilliseconds: options.deadlineMilliseconds ?? DEADLINE_MILLISECONDS,
+  };
+  return new TierFetcher(local, filler, sources, fetcherOptions, opened.move());
+}
