@@ -1,4 +1,5 @@
 /** The moment in which a collection deletes. */
+import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { openIndex } from "../../../src/store/disk-index.ts";
 import { DiskObjects } from "../../../src/store/disk-objects.ts";
@@ -8,7 +9,8 @@ import { Marker } from "../../../src/store/upkeep/marker.ts";
 import { Sweep } from "../../../src/store/upkeep/sweep.ts";
 import { Turns } from "../../../src/store/upkeep/turns.ts";
 import { WriterSlots } from "../../../src/store/writer-slots.ts";
-import { newFolder, openSmall, putRoot, stored } from "./small-stores.ts";
+import { temporaryFolder } from "../temporary.ts";
+import { openSmall, putRoot, stored } from "./small-stores.ts";
 
 async function begin(folder: string) {
   const database = openIndex(folder, "write");
@@ -26,7 +28,7 @@ async function begin(folder: string) {
 }
 
 test("a lease that came after the marking undoes the deletion, until it was marked for", async () => {
-  const folder = newFolder();
+  const folder = join(temporaryFolder(), "store");
   using store = openSmall(folder);
   const tree = await putRoot(store, "tree", {
     a: { bytes: 10, seed: 1 },

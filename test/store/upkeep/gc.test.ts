@@ -12,11 +12,11 @@ import type { GcOptions } from "../../../src/store/upkeep/gc.ts";
 import { collectGarbage } from "../../../src/store/upkeep/gc.ts";
 import { takeLease } from "../../../src/store/upkeep/lease.ts";
 import { verifyStore } from "../../../src/store/verify.ts";
+import { temporaryFolder } from "../temporary.ts";
 import type { Shape } from "./small-stores.ts";
 import {
   changeIndex,
   contents,
-  newFolder,
   openSmall,
   put,
   putRoot,
@@ -62,7 +62,7 @@ test("exactly what no root reaches is gone, whatever the trees", async () => {
       fc.array(shapes, { minLength: 1, maxLength: 5 }),
       fc.array(fc.nat(4), { maxLength: 4 }),
       async (trees, removals) => {
-        const folder = newFolder();
+        const folder = join(temporaryFolder(), "store");
         using store = openSmall(folder);
         for (const [i, tree] of trees.entries()) await putRoot(store, `root-${i}`, tree);
         for (const i of removals) await store.roots.delete(parseName(`root-${i}`));
@@ -87,7 +87,7 @@ test("exactly what no root reaches is gone, whatever the trees", async () => {
 }, 120_000);
 
 test("a removed root gives its room back, and what others share stays where it can be read", async () => {
-  const folder = newFolder();
+  const folder = join(temporaryFolder(), "store");
   using store = openSmall(folder);
   await putRoot(store, "tree", TREE);
   const other = await putRoot(store, "other", OTHER);
@@ -111,7 +111,7 @@ test("a removed root gives its room back, and what others share stays where it c
 });
 
 test("a segment with little waste is left as it is, unless that is wanted", async () => {
-  const folder = newFolder();
+  const folder = join(temporaryFolder(), "store");
   using store = openSmall(folder);
   await putRoot(store, "tree", TREE);
   await putRoot(store, "other", OTHER);
@@ -128,7 +128,7 @@ test("a segment with little waste is left as it is, unless that is wanted", asyn
 });
 
 test("what somebody wants to keep stays, and a digest of nothing is refused", async () => {
-  const folder = newFolder();
+  const folder = join(temporaryFolder(), "store");
   using store = openSmall(folder);
   const tree = await putRoot(store, "tree", TREE);
   const other = await putRoot(store, "other", OTHER);
@@ -148,7 +148,7 @@ test("what somebody wants to keep stays, and a digest of nothing is refused", as
 });
 
 test("a lease keeps its roots, and a lease on all keeps what loses its name", async () => {
-  const folder = newFolder();
+  const folder = join(temporaryFolder(), "store");
   using store = openSmall(folder);
   const tree = await putRoot(store, "tree", TREE);
   const other = await putRoot(store, "other", OTHER);
@@ -171,7 +171,7 @@ test("a lease keeps its roots, and a lease on all keeps what loses its name", as
 });
 
 test("what lost its name long before a lease on all is forgotten", async () => {
-  const folder = newFolder();
+  const folder = join(temporaryFolder(), "store");
   using store = openSmall(folder);
   await putRoot(store, "tree", TREE);
   await store.roots.delete(parseName("tree"));
@@ -191,7 +191,7 @@ test("what lost its name long before a lease on all is forgotten", async () => {
 });
 
 test("a lease on a tree that is partly here keeps what is here", async () => {
-  const folder = newFolder();
+  const folder = join(temporaryFolder(), "store");
   using store = openSmall(folder);
   const tree = await putRoot(store, "tree", TREE);
   await store.roots.delete(parseName("tree"));
@@ -252,7 +252,7 @@ test("nothing is deleted while something is damaged that may name anything", asy
     ],
   ];
   for (const [damage, kind, message] of damages) {
-    const folder = newFolder();
+    const folder = join(temporaryFolder(), "store");
     using store = openSmall(folder);
     await putRoot(store, "tree", tree);
     await putRoot(store, "other", OTHER);
@@ -270,7 +270,7 @@ test("nothing is deleted while something is damaged that may name anything", asy
 });
 
 test("a damaged removed root holds everybody up who may show it, and nobody else", async () => {
-  const folder = newFolder();
+  const folder = join(temporaryFolder(), "store");
   using store = openSmall(folder);
   await putRoot(store, "tree", TREE);
   await store.roots.delete(parseName("tree"));
@@ -283,7 +283,7 @@ test("a damaged removed root holds everybody up who may show it, and nobody else
 });
 
 test("files of segments that no index knows are removed, others are not", async () => {
-  const folder = newFolder();
+  const folder = join(temporaryFolder(), "store");
   using store = openSmall(folder);
   await putRoot(store, "tree", TREE);
   writeFileSync(join(folder, "segments", "00000077.seg"), new Uint8Array(1234));
@@ -299,7 +299,7 @@ test("files of segments that no index knows are removed, others are not", async 
 });
 
 test("a rotten chunk is not copied: its segment stays as it is, and the others go", async () => {
-  const folder = newFolder();
+  const folder = join(temporaryFolder(), "store");
   using store = openSmall(folder);
   await putRoot(store, "tree", TREE);
   const own = await putRoot(store, "other", OTHER);
@@ -316,7 +316,7 @@ test("a rotten chunk is not copied: its segment stays as it is, and the others g
 });
 
 test("a collection waits for who writes, and gives up after its time", async () => {
-  const folder = newFolder();
+  const folder = join(temporaryFolder(), "store");
   using store = openSmall(folder);
   await putRoot(store, "tree", TREE);
   await store.roots.delete(parseName("tree"));
@@ -336,7 +336,7 @@ test("a collection waits for who writes, and gives up after its time", async () 
 });
 
 test("two collections do not go on at a time", async () => {
-  const folder = newFolder();
+  const folder = join(temporaryFolder(), "store");
   using store = openSmall(folder);
   await putRoot(store, "tree", TREE);
   const both = await Promise.allSettled([collect(folder), collect(folder)]);
@@ -347,7 +347,7 @@ test("two collections do not go on at a time", async () => {
 });
 
 test("a lease that is taken in the last moment is honoured", async () => {
-  const folder = newFolder();
+  const folder = join(temporaryFolder(), "store");
   using store = openSmall(folder);
   const tree = await putRoot(store, "tree", TREE);
   await store.roots.delete(parseName("tree"));
@@ -365,7 +365,7 @@ test("a lease that is taken in the last moment is honoured", async () => {
 });
 
 test("an aborted collection has changed nothing, or only what nobody misses", async () => {
-  const folder = newFolder();
+  const folder = join(temporaryFolder(), "store");
   using store = openSmall(folder);
   const tree = await putRoot(store, "tree", TREE);
   await putRoot(store, "other", OTHER);

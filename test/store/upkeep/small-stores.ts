@@ -1,4 +1,8 @@
-/** Stores with little segments and batches, trees for them, and what an index holds. */
+/**
+ * Stores with little segments and batches, trees for them, and what an index holds. Knows nothing
+ * of the test runner: processes that are started by tests use it, too.
+ */
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { Digest } from "../../../src/castore/digest.ts";
@@ -10,7 +14,6 @@ import { openDiskStore } from "../../../src/store/disk-store.ts";
 import type { Store } from "../../../src/store/services.ts";
 import type { StoreWriter } from "../../../src/store/store-writer.ts";
 import { walkTree } from "../../../src/store/tree-walk.ts";
-import { noise, temporaryFolder } from "../temporary.ts";
 
 export const SMALL = { segmentBytesMax: 900_000, batchBytesMax: 300_000, batchObjectsMax: 40 };
 
@@ -20,16 +23,14 @@ export type Shape =
   | { readonly target: string }
   | { readonly [name: string]: Shape };
 
-export function newFolder(): string {
-  return join(temporaryFolder(), "store");
-}
-
 export function openSmall(folder: string): DiskStore {
   return openDiskStore(folder, { ...SMALL, create: true });
 }
 
+/** Bytes that look random and are the same everywhere. */
 export function contents({ bytes, seed }: { bytes: number; seed: number }): Uint8Array {
-  return noise(bytes, seed);
+  const hash = createHash("shake256", { outputLength: Math.max(1, bytes) });
+  return Uint8Array.from(hash.update(`${seed}`).digest().subarray(0, bytes));
 }
 
 /** Stores a tree; returns its node. */
