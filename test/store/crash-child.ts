@@ -3,7 +3,7 @@ import { parseName } from "../../src/castore/name.ts";
 import { openDiskStore } from "../../src/store/disk-store.ts";
 import { importPath } from "../../src/store/import-tree.ts";
 
-const [folder, tree] = process.argv.slice(2) as [string, string];
+const [folder, tree, name = "tree"] = process.argv.slice(2) as [string, string, string?];
 using store = openDiskStore(folder, {
   create: true,
   segmentBytesMax: 3_000_000,
@@ -11,5 +11,5 @@ using store = openDiskStore(folder, {
   batchObjectsMax: 150,
 });
 process.stdout.write("begun\n");
-const { node } = await importPath(store, tree, { name: parseName("tree") });
+const { node } = await importPath(store, tree, { name: parseName(name) });
 process.stdout.write(node.kind === "directory" ? `${node.digest.hex}\n` : "?\n");
