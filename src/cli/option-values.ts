@@ -10,6 +10,18 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
   };
 }
 
+const UNITS: Readonly<Record<string, number>> = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
+
+/** Bytes from `min` to `max`, such as 4096, 64K, 20M or 1G. */
+export function byteCount(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const [, digits, unit = ""] = /^(\d{1,15})([KMG]?)$/.exec(text) ?? [];
+    const value = Number(digits) * UNITS[unit]!;
+    if (value >= min && value <= max) return value;
+    throw new InvalidArgumentError("Expected a number of bytes, such as 65536, 64K, 20M or 1G.");
+  };
+}
+
 /** Permission bits in octal, such as 0660. */
 export function permissionBits(text: string): number {
   if (/^[0-7]{3,4}$/.test(text) && Number.parseInt(text, 8) <= 0o777)

@@ -1,12 +1,16 @@
 /**
- * The control thread's end of a device thread: starts the worker, hands its log lines on, and stops
- * it by a message and the wake eventfd, since a thread that is blocked in poll(2) hears nothing else.
+ * The control thread's end of a device thread: starts the worker, hands on its log lines, what its
+ * requests lack and what they read, and stops it. Every message goes with the wake eventfd, since a
+ * thread that is blocked in poll(2) hears nothing else.
  */
 import { Worker } from "node:worker_threads";
 import { EventFd } from "node-vhost-user";
 import type { Logger } from "../base/logger.ts";
+import { Digest } from "../castore/digest.ts";
 import type { DeviceThreadConfig, FromDevice, ToDevice } from "../device/messages.ts";
+import { TOUCH_BYTES, TOUCHED_KINDS, type TouchedKind } from "../device/touch-log.ts";
 import { DaemonError } from "./errors.ts";
+import type { DeviceWants, WantBroker } from "./want-broker.ts";
 
 /** How long a device thread may take to end after it was told to, in milliseconds. */
 export const STOP_DEADLINE_MILLISECONDS = 5_000;
@@ -17,10 +21,26 @@ export type DeviceEnd = "stopped" | "disconnected";
 /** This file's own ending tells whether sources or compiled files are running. */
 const THREAD_FILE = import.meta.url.endsWith(".ts") ? "device-thread.ts" : "device-thread.js";
 
+/** Told of every object that a device reads for the first time, in order. */
+export interface AccessRecorder {
+  touched(kind: TouchedKind, digest: Digest): void;
+}
+
+/** What device threads share. */
+export interface DeviceServices {
+  /** Left out, nothing is fetched. */
+  readonly broker?: WantBroker | undefined;
+  /** Left out, nothing is recorded. */
+  readonly recorder?: AccessRecorder | undefined;
+}
+
 export class DeviceWorker {
   readonly #worker: Worker;
   readonly #wake: EventFd;
   readonly #logger: Logger;
+  readonly #wants: DeviceWants | undefined;
+  readonly #recorder: AccessRecorder | undefined;
+  #gone = false;
   #end: DeviceEnd | undefined;
   #failure: DaemonError | undefined;
   #stopTimer: NodeJS.Timeout | undefined;
@@ -30,9 +50,18 @@ export class DeviceWorker {
   /** Settles when the thread has ended; rejects with DaemonError when it failed. */
   readonly ended: Promise<DeviceEnd>;
 
-  constructor(config: Omit<DeviceThreadConfig, "wakeFd">, logger: Logger) {
+  constructor(
+    config: Omit<DeviceThreadConfig, "wakeFd">,
+    { broker, recorder }: DeviceServices,
+    logger: Logger,
+  ) {
     this.#wake = new EventFd();
     this.#logger = logger;
+    this.#recorder = recorder;
+    this.#wants = broker?.connect({
+      settled: (id, stored) => this.#post({ kind: "settled", id, stored }),
+      progressed: (id) => this.#post({ kind: "progressed", id }),
+    });
     const workerData: DeviceThreadConfig = { ...config, wakeFd: this.#wake.fd };
     this.#worker = new Worker(new URL(`../device/${THREAD_FILE}`, import.meta.url), { workerData });
     const ready = Promise.withResolvers<void>();
@@ -45,6 +74,8 @@ export class DeviceWorker {
     this.#worker.on("message", (message: FromDevice) => {
       if (message.kind === "ready") ready.resolve();
       else if (message.kind === "log") logger.log(message.level, message.message, message.fields);
+      else if (message.kind === "wanted") this.#want(message);
+      else if (message.kind === "touched") this.#record(message.records);
       else if (message.kind === "ended") this.#end = message.reason;
       else this.#failure = deviceFailure(message.message, message.stack);
     });
@@ -55,6 +86,8 @@ export class DeviceWorker {
     // still taking its native libraries down may crash.
     this.#worker.on("exit", () => {
       clearTimeout(this.#stopTimer);
+      this.#gone = true;
+      this.#wants?.[Symbol.dispose]();
       this.#wake[Symbol.dispose]();
       if (this.#end !== undefined && this.#failure === undefined) return ended.resolve(this.#end);
       const failure = this.#failure ?? new DaemonError("the device thread ended unexpectedly");
@@ -66,14 +99,30 @@ export class DeviceWorker {
   /** Ends the thread: its client is disconnected, `ended` settles. Further calls do nothing. */
   stop(): void {
     if (this.#stopTimer !== undefined || this.#end !== undefined) return;
-    const message: ToDevice = { kind: "stop" };
-    this.#worker.postMessage(message);
-    this.#wake.signal();
+    this.#post({ kind: "stop" });
     this.#stopTimer = setTimeout(() => {
       this.#logger.log("error", "the device thread does not end: killing the daemon");
       // A thread that is stuck in a system call keeps process.exit() from returning.
       process.kill(process.pid, "SIGKILL");
     }, STOP_DEADLINE_MILLISECONDS);
+  }
+
+  #post(message: ToDevice): void {
+    if (this.#gone) return;
+    this.#worker.postMessage(message);
+    this.#wake.signal();
+  }
+
+  #want({ wanted, unwanted }: Extract<FromDevice, { kind: "wanted" }>): void {
+    this.#wants?.takeBack(unwanted);
+    this.#wants?.want(wanted);
+  }
+
+  #record(records: Uint8Array): void {
+    for (let at = 0; at < records.length; at += TOUCH_BYTES) {
+      const kind = TOUCHED_KINDS[records[at]!]!;
+      this.#recorder?.touched(kind, Digest.at(records, at + 1));
+    }
   }
 }
 

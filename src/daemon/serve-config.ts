@@ -2,6 +2,7 @@
  * What `castorefs serve` runs with: parsed and validated once by the command line, frozen, and
  * never looked up in argv or the environment again.
  */
+import type { VerifyMode } from "../store/chunk-finder.ts";
 
 /** Request queues at the most (virtio 1.2 §5.11.4 leaves it to the device; QEMU's limit is 1024). */
 export const REQUEST_QUEUES_MAX = 64;
@@ -14,6 +15,13 @@ export const SPIN_MICROSECONDS_MAX = 1000;
 
 /** Inodes that a guest may keep looked up at a time, unless configured otherwise. */
 export const INODES_DEFAULT = 4_000_000;
+
+/** Virtual machines that one daemon serves: a socket and a device thread each. */
+export const DEVICES_MAX = 64;
+
+/** How long a guest may wait for sources, in seconds, unless configured otherwise; at the most. */
+export const SOURCE_TIMEOUT_SECONDS_DEFAULT = 30;
+export const SOURCE_TIMEOUT_SECONDS_MAX = 3600;
 
 export type ListenAddress =
   | {
@@ -31,9 +39,30 @@ export type ListenAddress =
       readonly fd: number;
     };
 
+/** Where the store gets what it lacks. */
+export interface SourcesConfig {
+  /** Near to far, one at least. */
+  readonly addresses: readonly string[];
+  /** How long a request may wait while nothing of what it lacks comes in. */
+  readonly timeoutSeconds: number;
+  /** Uses lists of chunks that nobody has proven, so that large files come chunk by chunk. */
+  readonly trustChunkLists: boolean;
+  /** Requests to one source at a time; left out, the fetcher's own bound. */
+  readonly concurrency?: number;
+  /** Bytes a second from one source; left out, as fast as it goes. */
+  readonly bytesPerSecond?: number;
+  /** What to fetch ahead: a recording, or everything of some kind. */
+  readonly prefetch?: PrefetchPlan;
+}
+
+export type PrefetchPlan =
+  | { readonly kind: "recording"; readonly path: string }
+  | { readonly kind: "all" | "metadata" };
+
 export interface ServeConfig {
   readonly storeDirectory: string;
-  readonly listen: ListenAddress;
+  /** A socket for each virtual machine: 1 to DEVICES_MAX. */
+  readonly listen: readonly ListenAddress[];
   /** Request queues, besides the high-priority queue: 1 to REQUEST_QUEUES_MAX. */
   readonly requestQueues: number;
   /** The tag in the device's config space; left out, the VM manager gives it. UTF-8. */
@@ -43,9 +72,15 @@ export interface ServeConfig {
   /** The share's root may be listed when it shows all roots. */
   readonly listRoot: boolean;
   readonly showXattr: boolean;
-  /** Ends the daemon when its client disconnects. */
+  /** Each socket ends with its client, and the daemon with the last of them. */
   readonly exitOnDisconnect: boolean;
   /** How long to look for more requests before blocking: 0 (never) to SPIN_MICROSECONDS_MAX. */
   readonly spinMicroseconds: number;
   readonly maxInodes: number;
+  /** How often chunks are checked when they are read. */
+  readonly verify: VerifyMode;
+  /** Left out, what the store lacks cannot be read. */
+  readonly sources?: SourcesConfig;
+  /** Where to write what is read first, and in which order; left out, nothing is recorded. */
+  readonly recordPath?: string;
 }

@@ -1,105 +1,119 @@
 /**
- * `castorefs serve`: opens the store, finds the root node, makes the socket and starts the device
- * thread that owns it. Everything asynchronous stays on this side.
+ * `castorefs serve`: opens the store and its sources, finds the root node, makes the sockets and
+ * starts the device threads that own them. Everything asynchronous stays on this side.
  */
-import { unlinkSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { ListenError, listenUnix } from "node-vhost-user";
 import type { Logger } from "../base/logger.ts";
+import { RateLimitedLogger } from "../base/rate-limited-logger.ts";
+import type { DirectoryNode } from "../castore/node.ts";
 import { encodeEntry } from "../castore/proto.ts";
 import { openDiskStore } from "../store/disk-store.ts";
-import { type DeviceEnd, DeviceWorker } from "./device-worker.ts";
-import { DaemonError } from "./errors.ts";
+import type { Fetcher } from "../store/tiers/tier-fetcher.ts";
+import { type Lease, takeLease } from "../store/upkeep/lease.ts";
+import { type DeviceConfig, DevicePool } from "./device-pool.ts";
+import { socketName } from "./listen.ts";
 import { findShareRoot } from "./root-node.ts";
-import type { ListenAddress, ServeConfig } from "./serve-config.ts";
+import type { ServeConfig } from "./serve-config.ts";
+import { WantBroker } from "./want-broker.ts";
 
-/** A share that is being served. */
+/** Shares that are being served. */
 export interface Serving {
-  /** Settles when it has ended; rejects with DaemonError when the device thread failed. */
-  readonly ended: Promise<DeviceEnd>;
-  /** Disconnects the client and ends the device thread, in good order. */
+  /** Settles when all have ended; rejects with DaemonError when a device thread failed. */
+  readonly ended: Promise<void>;
+  /** Disconnects the clients and ends the device threads, in good order. */
   stop(): void;
 }
 
 /**
  * Starts serving; settles once VM managers can connect.
- * @throws DaemonError: the root is absent or no directory, the socket is taken, …
- * @throws StoreError: the store is absent or cannot be opened.
+ * @throws DaemonError: the root is absent or no directory, a socket is taken, …
+ * @throws StoreError: the store is absent or cannot be opened, a source has no such address.
  */
 export async function startServe(config: ServeConfig, logger: Logger): Promise<Serving> {
-  const root = await encodedRoot(config);
-  const socketFd = openSocket(config.listen);
-  const parallel = availableParallelism() > 1;
-  const worker = new DeviceWorker(
-    {
-      socketFd,
-      storeDirectory: config.storeDirectory,
-      root,
-      listRoot: config.listRoot,
-      showXattr: config.showXattr,
-      tag: config.tag,
-      requestQueues: config.requestQueues,
-      exitOnDisconnect: config.exitOnDisconnect,
-      // On one CPU a spinning device only keeps the guest from running.
-      spinMicroseconds: parallel ? config.spinMicroseconds : 0,
-      parallel,
-      maxInodes: config.maxInodes,
-    },
-    logger,
-  );
-  try {
-    await worker.ready;
-  } catch (error) {
-    removeSocket(config.listen);
-    throw error;
+  await using opened = new AsyncDisposableStack();
+  const fetcher = opened.use(await openFetcherOf(config, logger));
+  const [root, lease] = await leasedRoot(config, fetcher);
+  opened.use(lease);
+  if (lease.obstacle !== undefined) {
+    logger.log("warn", "a collection would not spare what is served", { reason: lease.obstacle });
   }
+  if (root !== undefined) fetcher?.addRoot(root.digest);
+  const broker = fetcher && new WantBroker(fetcher, new RateLimitedLogger(logger));
+  const pool = await DevicePool.start({
+    listen: config.listen,
+    config: deviceConfig(config, root),
+    services: { broker },
+    logger,
+  });
   logger.log("info", "serving", {
     store: config.storeDirectory,
     root: config.root,
-    socket: config.listen.kind === "path" ? config.listen.path : `fd ${config.listen.fd}`,
+    socket: config.listen.map(socketName).join(" "),
   });
+  const after = opened.move();
   return {
-    ended: worker.ended.finally(() => removeSocket(config.listen)),
-    stop: () => worker.stop(),
+    ended: pool.ended.finally(() => after.disposeAsync()),
+    stop: () => pool.stop(),
   };
 }
 
-/** Opens the store in any case, so that an absent one is reported before a socket is made. */
-async function encodedRoot(config: ServeConfig): Promise<Uint8Array | undefined> {
-  using store = await openDiskStore(config.storeDirectory, { create: false });
-  if (config.root === undefined) return undefined;
-  return encodeEntry(await findShareRoot(store, config.root));
+async function openFetcherOf(
+  { sources, storeDirectory }: ServeConfig,
+  logger: Logger,
+): Promise<Fetcher | undefined> {
+  if (sources === undefined) return undefined;
+  // Loaded here: a store that is complete needs none of it.
+  const { openServedSources } = await import("./served-sources.ts");
+  return await openServedSources(storeDirectory, sources, logger);
 }
 
-function openSocket(listen: ListenAddress): number {
-  if (listen.kind === "fd") return listen.fd;
+/**
+ * The root directory that is the share, if it is one, under a lease. It is looked for again under
+ * the lease, since a collection may have deleted it just before. Opens the store in any case, so that
+ * an absent one is reported before a socket is made.
+ */
+async function leasedRoot(
+  config: ServeConfig,
+  fetcher: Fetcher | undefined,
+): Promise<[root: DirectoryNode | undefined, lease: Lease]> {
+  const { storeDirectory, root, sources } = config;
+  using store = openDiskStore(storeDirectory, { create: false });
+  if (root === undefined) return [undefined, takeLease(storeDirectory, { roots: "all" })];
+  const fetch =
+    fetcher === undefined || sources === undefined
+      ? undefined
+      : async (...directory: [digest: DirectoryNode["digest"], heal: boolean]) => {
+          const { fetchAtStart } = await import("./served-sources.ts");
+          await fetchAtStart(fetcher, sources, ...directory);
+        };
+  const found = await findShareRoot(store, root, fetch);
+  const lease = takeLease(storeDirectory, { roots: [found] });
   try {
-    const { path, mode, group } = listen;
-    return listenUnix(path, { mode, ...(group !== undefined && { group: groupOf(group) }) });
+    return [await findShareRoot(store, found.digest.toString(), fetch), lease];
   } catch (error) {
-    if (!(error instanceof ListenError)) throw error;
-    throw new DaemonError(error.message, { hint: LISTEN_HINTS[error.code], cause: error });
+    lease[Symbol.dispose]();
+    throw error;
   }
 }
 
-const LISTEN_HINTS: Readonly<Record<ListenError["code"], string>> = {
-  "in-use": "each virtual machine needs a socket of its own: choose another --socket-path",
-  "not-a-socket": "choose another --socket-path, or remove that file",
-  "name-too-long": "choose a shorter --socket-path, such as one in /run",
-  "no-such-group": "getent group lists the groups",
-  system: "check that the directory of --socket-path exists and can be written",
-};
-
-function groupOf(text: string): string | number {
-  return /^\d+$/.test(text) ? Number(text) : text;
-}
-
-/** The socket file goes with the daemon; that somebody removed it before is no failure. */
-function removeSocket(listen: ListenAddress): void {
-  if (listen.kind !== "path") return;
-  try {
-    unlinkSync(listen.path);
-  } catch {
-    // It is gone, or not ours to remove any more.
-  }
+function deviceConfig(config: ServeConfig, root: DirectoryNode | undefined): DeviceConfig {
+  const { sources } = config;
+  const parallel = availableParallelism() > 1;
+  return {
+    storeDirectory: config.storeDirectory,
+    root: root && encodeEntry(root),
+    listRoot: config.listRoot,
+    showXattr: config.showXattr,
+    tag: config.tag,
+    requestQueues: config.requestQueues,
+    exitOnDisconnect: config.exitOnDisconnect,
+    // On one CPU a spinning device only keeps the guest from running.
+    spinMicroseconds: parallel ? config.spinMicroseconds : 0,
+    parallel,
+    maxInodes: config.maxInodes,
+    verify: config.verify,
+    trustChunkLists: sources?.trustChunkLists ?? false,
+    sourceTimeoutMilliseconds: sources && sources.timeoutSeconds * 1000,
+    recording: config.recordPath !== undefined,
+  };
 }

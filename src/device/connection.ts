@@ -10,6 +10,7 @@ import type { FuseServer } from "../fuse/server.ts";
 import { GuestMemory } from "../virtio/guest-memory.ts";
 import type { NativeCopy } from "../virtio/native-copy.ts";
 import { MAX_QUEUE_SIZE } from "../virtio/split-queue.ts";
+import type { ControlPort } from "./control-port.ts";
 import { configSpace, DEVICE_FEATURES, protocolFeatures } from "./offer.ts";
 import { RequestQueue } from "./request-queue.ts";
 
@@ -36,13 +37,15 @@ export class Connection implements Disposable {
     options: ConnectionOptions,
     server: FuseServer,
     native: NativeCopy,
+    control: ControlPort,
     logger: Logger,
   ) {
     this.#server = server;
+    const { parked } = control;
     const count = 1 + options.requestQueues;
     this.queues = Array.from(
       { length: count },
-      (_, index) => new RequestQueue(index, options.parallel, server, native, logger),
+      (_, index) => new RequestQueue(index, options.parallel, server, native, parked, logger),
     );
     this.#device = new VhostUserDevice(fd, {
       queues: count,
@@ -57,6 +60,7 @@ export class Connection implements Disposable {
         },
         ringPosition: (index) => {
           const queue = this.queues[index]!;
+          queue.finish(control.waitWhileStopping);
           return { lastAvail: queue.lastAvail, used: queue.usedIdx };
         },
         queueStopped: (index) => this.queues[index]!.stop(),

@@ -12,8 +12,12 @@ import { decodeEntry } from "../castore/proto.ts";
 import { CastoreFileSystem } from "../fs/castore-file-system.ts";
 import { FuseServer } from "../fuse/server.ts";
 import { openDiskReader } from "../store/disk-reader.ts";
+import { Misses } from "../store/misses.ts";
+import { ControlPort } from "./control-port.ts";
 import type { DeviceThreadConfig, FromDevice } from "./messages.ts";
+import { ParkedRequests } from "./parked-requests.ts";
 import { PollLoop } from "./poll-loop.ts";
+import { TouchLog } from "./touch-log.ts";
 
 assert(parentPort !== null, "a device thread is a worker");
 const port = parentPort;
@@ -36,7 +40,19 @@ function shareRoot(): DirectoryNode | undefined {
 
 function run(): void {
   const logger = new RateLimitedLogger(threadLogger);
-  using reader = openDiskReader(config.storeDirectory, { mapper: { map: mapFile }, logger });
+  const misses = new Misses();
+  const touches = config.recording
+    ? new TouchLog((records) => post({ kind: "touched", records }))
+    : undefined;
+  const timeoutMilliseconds = config.sourceTimeoutMilliseconds;
+  using reader = openDiskReader(config.storeDirectory, {
+    mapper: { map: mapFile },
+    logger,
+    verify: config.verify,
+    trustChunkLists: config.trustChunkLists,
+    misses: timeoutMilliseconds === undefined ? undefined : misses,
+    touched: touches && ((kind, bytes, start) => touches.touched(kind, bytes, start)),
+  });
   const fileSystem = new CastoreFileSystem(reader, {
     root: shareRoot(),
     listRoot: config.listRoot,
@@ -45,10 +61,20 @@ function run(): void {
     logger,
   });
   const server = new FuseServer(fileSystem, { logger });
+  const parked = new ParkedRequests({
+    misses,
+    timeoutMilliseconds: timeoutMilliseconds ?? 0,
+    logger,
+    post: (wanted, unwanted) => post({ kind: "wanted", wanted, unwanted }),
+    lost: () => fileSystem.reopenBlobs(),
+  });
   using native = new NativeCopy();
-  using loop = new PollLoop(config, server, native, port, logger);
+  using control = new ControlPort({ port, wakeFd: config.wakeFd, parked, touches });
+  using loop = new PollLoop(config, server, native, control, logger);
   post({ kind: "ready" });
-  post({ kind: "ended", reason: loop.run() });
+  const reason = loop.run();
+  touches?.flush();
+  post({ kind: "ended", reason });
 }
 
 try {

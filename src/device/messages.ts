@@ -4,6 +4,8 @@
  * direction plain messages do: the control thread has an event loop.
  */
 import type { LogFields, LogLevel } from "../base/logger.ts";
+import type { VerifyMode } from "../store/chunk-finder.ts";
+import type { WantedObject } from "../store/object-fetcher.ts";
 
 /** What a device thread is started with (`workerData`): numbers, strings and bytes only. */
 export interface DeviceThreadConfig {
@@ -24,9 +26,35 @@ export interface DeviceThreadConfig {
   /** There is more than one CPU: the guest's driver runs while the device thread does. */
   readonly parallel: boolean;
   readonly maxInodes: number;
+  readonly verify: VerifyMode;
+  readonly trustChunkLists: boolean;
+  /**
+   * How long a request may wait for what it lacks, in milliseconds, while nothing of it comes in;
+   * undefined: nobody fetches, such a request fails at once.
+   */
+  readonly sourceTimeoutMilliseconds: number | undefined;
+  /** Whether to tell what is read first, and when. */
+  readonly recording: boolean;
 }
 
-export type ToDevice = { readonly kind: "stop" };
+/** An object that parked requests wait for. */
+export interface Want {
+  /** By which answers name it; never used again by this thread. */
+  readonly id: number;
+  readonly kind: WantedObject["kind"];
+  readonly digest: Uint8Array;
+  readonly heal: boolean;
+  readonly within: Uint8Array | undefined;
+  /** Bytes of a blob, where its file says so. */
+  readonly size: number | undefined;
+}
+
+export type ToDevice =
+  | { readonly kind: "stop" }
+  /** The object can be read from the local store now; not `stored`: it is not to be had. */
+  | { readonly kind: "settled"; readonly id: number; readonly stored: boolean }
+  /** Some of it has come in. */
+  | { readonly kind: "progressed"; readonly id: number };
 
 export type FromDevice =
   | { readonly kind: "ready" }
@@ -36,6 +64,14 @@ export type FromDevice =
       readonly message: string;
       readonly fields: LogFields | undefined;
     }
+  /** Requests wait for these; nobody waits any more for those with the ids `unwanted`. */
+  | {
+      readonly kind: "wanted";
+      readonly wanted: readonly Want[];
+      readonly unwanted: readonly number[];
+    }
+  /** Objects that were read for the first time, in order; see touch-log.ts. */
+  | { readonly kind: "touched"; readonly records: Uint8Array }
   /** The thread is about to return: it was told to stop, or its one client went away. */
   | { readonly kind: "ended"; readonly reason: "stopped" | "disconnected" }
   /** The thread could not start, or met a bug of ours. */

@@ -3,20 +3,13 @@
  * client's vhost-user socket and the kick eventfds. One client at a time; others wait in the
  * listening socket's backlog.
  */
-import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
-import {
-  acceptUnix,
-  closeFd,
-  drainFd,
-  guestMemoryFaulted,
-  PollSet,
-  SystemError,
-} from "node-vhost-user";
+import { acceptUnix, closeFd, guestMemoryFaulted, PollSet, SystemError } from "node-vhost-user";
 import type { Logger } from "../base/logger.ts";
 import type { FuseServer } from "../fuse/server.ts";
 import type { NativeCopy } from "../virtio/native-copy.ts";
 import { Connection } from "./connection.ts";
-import type { DeviceThreadConfig, ToDevice } from "./messages.ts";
+import type { ControlPort } from "./control-port.ts";
+import type { DeviceThreadConfig } from "./messages.ts";
 import { Spinner } from "./spinner.ts";
 
 /** Places in the poll set. The kick eventfds of the queues follow. */
@@ -34,15 +27,13 @@ const ROUNDS_PER_POLL = 64;
 /** How long to leave the listening socket alone when a client could not be accepted. */
 const ACCEPT_RETRY_MILLISECONDS = 1000;
 
-const FOREVER = -1;
-
 export type LoopEnd = "stopped" | "disconnected";
 
 export class PollLoop implements Disposable {
   readonly #config: DeviceThreadConfig;
   readonly #server: FuseServer;
   readonly #native: NativeCopy;
-  readonly #port: MessagePort;
+  readonly #control: ControlPort;
   readonly #logger: Logger;
   readonly #spinner: Spinner;
   readonly #poll: PollSet;
@@ -57,17 +48,17 @@ export class PollLoop implements Disposable {
     config: DeviceThreadConfig,
     server: FuseServer,
     native: NativeCopy,
-    port: MessagePort,
+    control: ControlPort,
     logger: Logger,
   ) {
     this.#config = config;
     this.#server = server;
     this.#native = native;
-    this.#port = port;
+    this.#control = control;
     this.#logger = logger;
     this.#spinner = new Spinner(config.spinMicroseconds);
     this.#poll = new PollSet(FIRST_KICK + 1 + config.requestQueues);
-    this.#poll.set(WAKE, config.wakeFd);
+    this.#poll.set(WAKE, control.wakeFd);
     this.#listenFd = config.socketFd;
     this.#poll.set(LISTEN, config.socketFd);
   }
@@ -76,8 +67,10 @@ export class PollLoop implements Disposable {
   run(): LoopEnd {
     let more = false;
     while (this.#end === undefined) {
-      this.#wait(more ? 0 : FOREVER);
+      this.#wait(more ? 0 : this.#control.pollMilliseconds);
+      this.#control.tick();
       more = this.#serve();
+      this.#control.parked.flush();
     }
     return this.#end;
   }
@@ -134,6 +127,7 @@ export class PollLoop implements Disposable {
     const queues = this.#connection!.queues;
     let answered = 0;
     for (let index = 0; index < queues.length; index++) answered += queues[index]!.serve();
+    this.#control.parked.flush();
     return answered;
   }
 
@@ -158,12 +152,8 @@ export class PollLoop implements Disposable {
   }
 
   #takeMessages(): void {
-    drainFd(this.#config.wakeFd);
-    for (;;) {
-      const received: { message: ToDevice } | undefined = receiveMessageOnPort(this.#port);
-      if (received === undefined) return;
-      if (received.message.kind === "stop") this.#end = "stopped";
-    }
+    this.#control.take();
+    if (this.#control.stopped) this.#end = "stopped";
   }
 
   #accept(): void {
@@ -199,7 +189,14 @@ export class PollLoop implements Disposable {
   #connect(fd: number): void {
     this.#poll.set(LISTEN, -1);
     try {
-      this.#connection = new Connection(fd, this.#config, this.#server, this.#native, this.#logger);
+      this.#connection = new Connection(
+        fd,
+        this.#config,
+        this.#server,
+        this.#native,
+        this.#control,
+        this.#logger,
+      );
     } catch (error) {
       closeFd(fd);
       throw error;

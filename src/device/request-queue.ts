@@ -1,14 +1,18 @@
 /**
  * One virtqueue being served: chains in, FUSE replies out, in batches: one used.idx publish and at
  * most one notification for each. Owned by the device thread; allocates nothing per request.
+ *
+ * A request that lacks something is parked: its head stays taken, and it is answered out of order.
  */
 import { drainFd, signalFd } from "node-vhost-user";
+import { EINTR } from "../base/errno.ts";
 import type { Logger } from "../base/logger.ts";
-import type { FuseServer } from "../fuse/server.ts";
+import { type FuseServer, PARKED } from "../fuse/server.ts";
 import type { Chain } from "../virtio/chain.ts";
 import type { GuestMemory } from "../virtio/guest-memory.ts";
 import type { NativeCopy } from "../virtio/native-copy.ts";
 import { NONE, type RingLayout, SplitQueue } from "../virtio/split-queue.ts";
+import type { ParkedRequest, ParkedRequests, Resumable } from "./parked-requests.ts";
 
 /** Chains answered from one queue before the others get their turn. */
 export const BATCH_CHAINS_MAX = 64;
@@ -25,12 +29,16 @@ export interface QueueState extends RingLayout {
   readonly callFd: number;
 }
 
-export class RequestQueue {
+export class RequestQueue implements Resumable {
   readonly index: number;
   readonly #signalsEarly: boolean;
   readonly #server: FuseServer;
   readonly #native: NativeCopy;
   readonly #logger: Logger;
+  readonly #parking: ParkedRequests;
+  /** Taken from the ring and not answered, and those of them that can be now. */
+  readonly #parked = new Set<ParkedRequest>();
+  #ready: ParkedRequest[] = [];
   #ring: SplitQueue | undefined;
   #memory: GuestMemory | undefined;
   #state: QueueState | undefined;
@@ -48,12 +56,14 @@ export class RequestQueue {
     signalsEarly: boolean,
     server: FuseServer,
     native: NativeCopy,
+    parking: ParkedRequests,
     logger: Logger,
   ) {
     this.index = index;
     this.#signalsEarly = signalsEarly;
     this.#server = server;
     this.#native = native;
+    this.#parking = parking;
     this.#logger = logger;
   }
 
@@ -82,24 +92,56 @@ export class RequestQueue {
     this.#callFd = state.callFd;
     if (this.#ring !== undefined && this.#memory === memory && sameRing(this.#state, state)) return;
     const lastAvail = this.#ring?.lastAvail ?? this.#pausedAt ?? state.lastAvail;
-    this.#ring = new SplitQueue(memory, { ...state, lastAvail }, this.#native);
+    const ring = new SplitQueue(memory, { ...state, lastAvail }, this.#native);
+    for (const { head } of this.#parked) ring.retake(head);
+    this.#ring = ring;
     this.#pausedAt = undefined;
     this.#memory = memory;
     this.#state = state;
   }
 
-  /** Drops every view: guest memory may go away now. */
+  /** Drops every view, and what is parked: guest memory may go away now. */
   stop(): void {
     this.#ring = undefined;
     this.#memory = undefined;
     this.#pausedAt = undefined;
+    for (const request of this.#parked) this.#parking.drop(request);
+    this.#parked.clear();
+    this.#ready = [];
   }
 
-  /** The same, but a later `follow` goes on from here: the memory below the ring is away. */
+  /** Drops every view, but a later `follow` goes on from here: the memory of the ring is away. */
   pause(): void {
-    const lastAvail = this.#ring?.lastAvail ?? this.#pausedAt;
-    this.stop();
-    this.#pausedAt = lastAvail;
+    this.#pausedAt = this.#ring?.lastAvail ?? this.#pausedAt;
+    this.#ring = undefined;
+    this.#memory = undefined;
+  }
+
+  /**
+   * Answers all that was taken, because the ring is about to stop, and a position in it cannot say
+   * which requests before it are still open. `wait` blocks until something has come that parked
+   * requests want; when it gives up, they are refused with EINTR: a call to be made again.
+   */
+  finish(wait: () => boolean): void {
+    const ring = this.#ring;
+    if (ring === undefined || this.#parked.size === 0) return;
+    do {
+      while (this.#ready.length > 0) this.#serveReady(ring);
+    } while (this.#parked.size > 0 && wait());
+    for (const request of this.#parked) {
+      ring.reload(request.head);
+      const { readable, writable } = ring.chain;
+      ring.complete(request.head, this.#server.refuse(readable, writable, EINTR));
+      this.#parking.drop(request);
+    }
+    this.#parked.clear();
+    this.#ready = [];
+    this.#publish(ring);
+  }
+
+  /** A parked request can be answered. */
+  resume(request: ParkedRequest): void {
+    this.#ready.push(request);
   }
 
   /** Takes a kick: the eventfd is read, so that poll(2) waits for the next one. */
@@ -111,14 +153,18 @@ export class RequestQueue {
   serve(): number {
     const ring = this.#ring;
     if (ring === undefined || ring.broken !== undefined) return 0;
-    let answered = 0;
+    let answered = this.#ready.length > 0 ? this.#serveReady(ring) : 0;
     let unseenBytes = 0;
     while (answered < BATCH_CHAINS_MAX) {
       const head = ring.next();
       if (head === NONE) break;
       const written = this.#answer(ring.chain);
-      ring.complete(head, written);
       answered += 1;
+      if (written === PARKED) {
+        this.#parked.add(this.#parking.park(this, head));
+        continue;
+      }
+      ring.complete(head, written);
       unseenBytes += written;
       if (this.#signalsEarly && unseenBytes >= UNSEEN_BYTES_MAX) {
         unseenBytes = 0;
@@ -128,6 +174,25 @@ export class RequestQueue {
     if (answered > 0) this.#publish(ring);
     if (ring.broken !== undefined) this.#complain("virtqueue stopped", ring.broken);
     return answered;
+  }
+
+  /** Answers up to BATCH_CHAINS_MAX of the parked requests that can be. Returns how many. */
+  #serveReady(ring: SplitQueue): number {
+    const batch = this.#ready.splice(0, BATCH_CHAINS_MAX);
+    for (const request of batch) {
+      ring.reload(request.head);
+      const { readable, writable } = ring.chain;
+      const written = request.failed
+        ? this.#server.refuse(readable, writable)
+        : this.#answer(ring.chain);
+      if (written === PARKED) {
+        this.#parking.park(this, request.head, request);
+        continue;
+      }
+      this.#parked.delete(request);
+      ring.complete(request.head, written);
+    }
+    return batch.length;
   }
 
   /** Asks the driver not to kick while requests are being served anyway. */
@@ -146,6 +211,7 @@ export class RequestQueue {
 
   /** Bytes written to the chain's device-writable part. */
   #answer({ readable, writable, malformed }: Chain): number {
+    this.#parking.begin();
     if (malformed === undefined) return this.#server.handle(readable, writable);
     this.#complain("malformed descriptor chain", malformed);
     return this.#server.refuse(readable, writable);

@@ -73,7 +73,7 @@ export class BlobReaders {
     const { bytes } = this.#table;
     const start = this.#table.digestStart(slot);
     try {
-      const reader = this.#reader.blob(bytes, start);
+      const reader = this.#reader.blob(bytes, start, this.#table.size(slot));
       if (typeof reader === "number") return reader;
       if (reader?.size === this.#table.size(slot)) return reader;
       const message = reader === undefined ? "blob is missing" : "blob is not as long as stated";

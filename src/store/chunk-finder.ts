@@ -17,18 +17,33 @@ import { chunkTag, VerifiedSet } from "./verified-set.ts";
  */
 export type VerifyMode = "entry" | "first-read" | "always";
 
+/** The object with the digest `bytes[start, start + 32)` is being read. */
+export type Touched = (
+  kind: "directory" | "blob" | "chunk",
+  bytes: Uint8Array,
+  start: number,
+) => void;
+
+export interface ChunkFinderOptions {
+  readonly mode: VerifyMode;
+  /** Told of every chunk of a larger blob that is found. */
+  readonly touched?: Touched | undefined;
+}
+
 export class ChunkFinder {
   readonly mode: VerifyMode;
   /** What `copy` copied to. */
   readonly copied: Uint8Array = new Uint8Array(CHUNK_BYTES_MAX);
   readonly #segments: MappedSegments;
   readonly #faults: ReadFaults;
+  readonly #touched: Touched | undefined;
   readonly #verified = new VerifiedSet();
 
-  constructor(segments: MappedSegments, faults: ReadFaults, mode: VerifyMode) {
+  constructor(segments: MappedSegments, faults: ReadFaults, options: ChunkFinderOptions) {
     this.#segments = segments;
     this.#faults = faults;
-    this.mode = mode;
+    this.#touched = options.touched;
+    this.mode = options.mode;
   }
 
   /**
@@ -76,8 +91,11 @@ export class ChunkFinder {
     try {
       const mapped = this.#segments.find(OBJECT_CHUNK, bytes, start, CHUNK_BYTES_MAX);
       if (mapped === undefined) return this.#absent(bytes, start, within);
-      if (this.#segments.location.length === size) return mapped;
-      return this.#rotten("index places a chunk wrongly", bytes, start, within);
+      if (this.#segments.location.length !== size) {
+        return this.#rotten("index places a chunk wrongly", bytes, start, within);
+      }
+      if (within !== undefined) this.#touched?.("chunk", bytes, start);
+      return mapped;
     } catch (error) {
       const message = error instanceof Unreachable ? error.message : "chunk cannot be read";
       return this.#rotten(message, bytes, start, within, error);

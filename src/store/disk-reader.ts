@@ -10,7 +10,7 @@ import { DIGEST_BYTES, Digest } from "../castore/digest.ts";
 import { DIRECTORY_BYTES_MAX } from "../castore/directory.ts";
 import { BlobTable, type PackedBlob } from "./blob-table.ts";
 import { CheckedBlob } from "./checked-blob.ts";
-import { ChunkFinder, type VerifyMode } from "./chunk-finder.ts";
+import { ChunkFinder, type Touched, type VerifyMode } from "./chunk-finder.ts";
 import { packChunks } from "./chunk-list.ts";
 import { ChunkedBlob, SingleChunkBlob } from "./disk-blob.ts";
 import type { Location } from "./disk-index.ts";
@@ -36,6 +36,8 @@ export interface DiskReaderOptions {
   readonly misses?: Misses | undefined;
   /** Uses lists of chunks that nobody has proven yet; otherwise such a blob counts as absent. */
   readonly trustChunkLists?: boolean;
+  /** Told of every object that is read, whenever it is found or opened: for a recording. */
+  readonly touched?: Touched | undefined;
 }
 
 /**
@@ -60,10 +62,12 @@ class DiskReader implements LocalReader {
   readonly #segments: MappedSegments;
   readonly #chunks: ChunkFinder;
   readonly #faults: ReadFaults;
+  readonly #touched: Touched | undefined;
   readonly #trustChunkLists: boolean;
 
   constructor(directory: string, options: DiskReaderOptions) {
     this.#path = indexPath(directory);
+    this.#touched = options.touched;
     this.#trustChunkLists = options.trustChunkLists ?? false;
     this.#database = openIndex(directory, "read");
     try {
@@ -76,7 +80,10 @@ class DiskReader implements LocalReader {
     }
     this.#faults = new ReadFaults(options.logger, options.misses);
     this.#segments = new MappedSegments(directory, options.mapper, this.#objects);
-    this.#chunks = new ChunkFinder(this.#segments, this.#faults, options.verify ?? "first-read");
+    this.#chunks = new ChunkFinder(this.#segments, this.#faults, {
+      mode: options.verify ?? "first-read",
+      touched: options.touched,
+    });
   }
 
   directory(bytes: Uint8Array, start: number): Uint8Array | undefined | typeof MISSING {
@@ -86,16 +93,18 @@ class DiskReader implements LocalReader {
     } catch (error) {
       return this.#refuse("directory", bytes, start, error);
     }
+    if (encoded !== undefined) this.#touched?.("directory", bytes, start);
     if (encoded !== undefined || !this.#faults.canFetch) return encoded;
     this.#faults.absent("directory", bytes, start);
     return MISSING;
   }
 
-  blob(bytes: Uint8Array, start: number): BlobReader | undefined | typeof MISSING {
+  blob(bytes: Uint8Array, start: number, size?: number): BlobReader | undefined | typeof MISSING {
     const digest = new Uint8Array(bytes.subarray(start, start + DIGEST_BYTES));
     const location: Location = { segment: 0, offset: 0, length: 0 };
     if (this.#guarded(() => this.#objects.locate(OBJECT_CHUNK, digest, location))) {
       if (!isPlausible(location, CHUNK_BYTES_MAX)) return this.#refuse("blob", digest, 0);
+      this.#touched?.("blob", digest, 0);
       if (this.#chunks.mode !== "always") {
         return new SingleChunkBlob(this.#chunks, digest, location);
       }
@@ -108,7 +117,7 @@ class DiskReader implements LocalReader {
       return this.#chunkedBlob(digest, blob);
     }
     if (!this.#faults.canFetch) return undefined;
-    this.#faults.absent("blob", digest, 0);
+    this.#faults.absent("blob", digest, 0, undefined, size);
     return MISSING;
   }
 
@@ -136,6 +145,7 @@ class DiskReader implements LocalReader {
   }
 
   #chunkedBlob(digest: Uint8Array, { size, chunks }: PackedBlob): BlobReader {
+    this.#touched?.("blob", digest, 0);
     return this.#chunks.mode === "always"
       ? new CheckedBlob(this.#chunks, digest, chunks)
       : new ChunkedBlob(this.#chunks, digest, size, chunks);

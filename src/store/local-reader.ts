@@ -29,10 +29,11 @@ export interface LocalReader<Miss extends typeof MISSING = typeof MISSING> exten
   directory(bytes: Uint8Array, start: number): Uint8Array | undefined | Miss;
 
   /**
-   * A reader for the blob with the digest `bytes[start, start + 32)`; undefined when absent.
+   * A reader for the blob with the digest `bytes[start, start + 32)`; undefined when absent. `size`
+   * is what it should have: for whoever fetches it, not checked.
    * @throws CorruptObject when its list of chunks is damaged.
    */
-  blob(bytes: Uint8Array, start: number): BlobReader | undefined | Miss;
+  blob(bytes: Uint8Array, start: number, size?: number): BlobReader | undefined | Miss;
 
   /** The root nodes as they are now, by name. */
   roots(): RootSource;

@@ -32,12 +32,12 @@ export class MemoryReader implements LocalReader {
     return MISSING;
   }
 
-  blob(bytes: Uint8Array, start: number): BlobReader | undefined | typeof MISSING {
+  blob(bytes: Uint8Array, start: number, size?: number): BlobReader | undefined | typeof MISSING {
     const digest = Digest.at(bytes, start);
     const stat = this.#contents.stat(digest);
     if (stat !== undefined) return new MemoryBlob(digest, stat, this.#contents, this.#misses);
     if (this.#misses === undefined) return undefined;
-    this.#misses.add("blob", bytes, start, false);
+    this.#misses.add("blob", bytes, start, false, undefined, size);
     return MISSING;
   }
 

@@ -19,7 +19,7 @@ export class Misses {
 
   /**
    * Adds the object with the digest `bytes[start, start + 32)`. `heal`: it is there, and rotten.
-   * `within`: the digest of the blob that a chunk belongs to.
+   * `within`: the digest of the blob that a chunk belongs to. `size`: bytes of a blob, if known.
    */
   add(
     kind: WantedObject["kind"],
@@ -27,17 +27,19 @@ export class Misses {
     start: number,
     heal: boolean,
     within?: Uint8Array,
+    size?: number,
   ): void {
     if (this.#wanted.length >= MISSES_MAX) return;
     for (const other of this.#wanted) {
       if (other.kind === kind && other.heal === heal && other.digest.equalsAt(bytes, start)) return;
     }
-    const digest = Digest.at(bytes, start);
-    this.#wanted.push(
-      within === undefined
-        ? { kind, digest, heal }
-        : { kind, digest, heal, within: Digest.at(within, 0) },
-    );
+    this.#wanted.push({
+      kind,
+      digest: Digest.at(bytes, start),
+      heal,
+      ...(within !== undefined && { within: Digest.at(within, 0) }),
+      ...(size !== undefined && { size }),
+    });
   }
 
   /** Before another request. */

@@ -27,20 +27,21 @@ export class ReadFaults {
 
   /**
    * The store lacks the object with the digest `bytes[start, start + 32)`. `within` is the digest of
-   * the blob that a chunk belongs to.
+   * the blob that a chunk belongs to, `size` says how many bytes a blob has.
    */
   absent(
     kind: WantedObject["kind"],
     bytes: Uint8Array,
     start: number,
     within?: Uint8Array,
+    size?: number,
   ): number {
     if (this.#misses === undefined) {
       const digest = digestText(bytes, start);
       this.#logger.log("error", `${kind} is not in the store`, { digest });
       return -EIO;
     }
-    this.#misses.add(kind, bytes, start, false, within);
+    this.#misses.add(kind, bytes, start, false, within, size);
     return MISSING;
   }
 

@@ -140,6 +140,13 @@ export class SplitQueue {
     return head;
   }
 
+  /** Marks a head as taken that was taken before the ring's views were made anew. */
+  retake(head: number): void {
+    assert(head < this.size && this.#taken[head] === 0, "a head that was taken twice");
+    this.#taken[head] = 1;
+    this.inFlight++;
+  }
+
   /** Loads a request that was taken earlier again, to answer it now. */
   reload(head: number): void {
     assert(this.#taken[head] === 1, "reload of a head that was not taken");

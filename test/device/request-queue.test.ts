@@ -3,8 +3,10 @@ import { afterEach, describe, expect, test } from "vitest";
 import { VRING_DESC_F_WRITE, vringAvail, vringDesc, vringUsed } from "../../src/abi/virtio.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import type { Writable } from "../../src/base/segments.ts";
+import { ParkedRequests } from "../../src/device/parked-requests.ts";
 import { RequestQueue, UNSEEN_BYTES_MAX } from "../../src/device/request-queue.ts";
 import type { FuseServer } from "../../src/fuse/server.ts";
+import { Misses } from "../../src/store/misses.ts";
 import { GuestMemory } from "../../src/virtio/guest-memory.ts";
 
 const SIZE = 8;
@@ -46,7 +48,13 @@ function observe(count: number, signalsEarly: boolean) {
     },
   } as unknown as FuseServer;
   const native = { iov: new Float64Array(0), scatter: () => 0 };
-  const queue = new RequestQueue(1, signalsEarly, server, native, silentLogger);
+  const parked = new ParkedRequests({
+    misses: new Misses(),
+    timeoutMilliseconds: 0,
+    logger: silentLogger,
+    post: () => {},
+  });
+  const queue = new RequestQueue(1, signalsEarly, server, native, parked, silentLogger);
   queue.follow(memory, {
     size: SIZE,
     descriptorTable: HOST,

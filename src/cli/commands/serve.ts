@@ -1,12 +1,10 @@
 /** `castorefs serve`: options to a validated, frozen ServeConfig; signals to a clean end. */
 import { type Command, Option } from "commander";
-import type { LogLevel } from "../../base/logger.ts";
-import { Digest } from "../../castore/digest.ts";
 import {
   INODES_DEFAULT,
-  type ListenAddress,
   REQUEST_QUEUES_MAX,
-  type ServeConfig,
+  SOURCE_TIMEOUT_SECONDS_DEFAULT,
+  SOURCE_TIMEOUT_SECONDS_MAX,
   SPIN_MICROSECONDS_MAX,
   TAG_BYTES_MAX,
 } from "../../daemon/serve-config.ts";
@@ -14,47 +12,64 @@ import { CommandError } from "../command-error.ts";
 import type { Context } from "../context.ts";
 import { EXIT } from "../exit-codes.ts";
 import { examples } from "../help-text.ts";
-import { permissionBits, shortText, wholeNumber } from "../option-values.ts";
+import { byteCount, permissionBits, shortText, wholeNumber } from "../option-values.ts";
+import { type ServeOptions, serveConfig } from "../serve-config.ts";
+import { SOURCES_HELP, sourceOption } from "../source-option.ts";
 import { LOG_LEVELS, StderrLogger } from "../stderr-logger.ts";
-import { requiredStore, storeOption } from "../store-option.ts";
-import { parseDigest } from "../target.ts";
+import { storeOption } from "../store-option.ts";
 
 const SPIN_MICROSECONDS_DEFAULT = 50;
 const INODES_MIN = 1000;
 /** What the inode table holds (fs/inode-table.ts). */
 export const INODES_MAX = 1 << 22;
-
-/** Bytes of `sun_path` without the NUL (unix(7)). */
-const SOCKET_PATH_BYTES_MAX = 107;
-
-interface ServeOptions {
-  readonly store?: string;
-  readonly socketPath?: string;
-  readonly fd?: number;
-  readonly printCapabilities?: true;
-  readonly socketGroup?: string;
-  readonly socketMode?: number;
-  readonly queues: number;
-  readonly tag?: string;
-  readonly root?: string;
-  readonly listRoot?: true;
-  readonly showXattr?: true;
-  readonly exitOnDisconnect?: true;
-  readonly spin: number;
-  readonly maxInodes: number;
-  readonly logLevel: LogLevel;
-}
+/** Requests to one source at a time: fewer would let what is not urgent hold up what is. */
+const SOURCE_CONCURRENCY_MIN = 4;
+const SOURCE_CONCURRENCY_MAX = 256;
+const SOURCE_BANDWIDTH_MIN = 64 * 1024;
+const SOURCE_BANDWIDTH_MAX = 2 ** 40;
 
 export function addServe(program: Command, context: Context): void {
-  program
+  const command = program
     .command("serve")
-    .summary("serve a store to a virtual machine over a vhost-user socket")
+    .summary("serve a store to virtual machines over vhost-user sockets")
     .description(
       "Serves a store as a virtio-fs device over a vhost-user socket, one virtual machine at a " +
-        "time, until SIGTERM or SIGINT.",
+        "time, until SIGTERM or SIGINT; with several sockets as many machines at once. With " +
+        "sources the store is a cache: what it lacks is fetched when it is read, verified, and " +
+        "kept; it is made when there is none.",
     )
-    .addOption(storeOption())
-    .option("--socket-path <path>", "listen on a unix socket made here")
+    .addOption(storeOption());
+  addSocketOptions(command);
+  addShareOptions(command);
+  addSourceOptions(command);
+  command
+    .addOption(
+      new Option("--log-level <level>", "log from this level on")
+        .choices(LOG_LEVELS)
+        .default("info"),
+    )
+    .addHelpText("after", SOURCES_HELP)
+    .addHelpText(
+      "after",
+      examples(
+        "castorefs serve --store /srv/store --socket-path /run/vm1.sock --root debian",
+        "castorefs serve --store /srv/store --socket-path /run/vm2.sock --list-root --queues 4",
+        "castorefs serve --store /var/cache/castore --source grpc+http://builder:8000 \\",
+        "    --socket-path /run/vm3.sock --root blake3-...",
+        "castorefs serve --print-capabilities",
+      ),
+    )
+    .action((options: ServeOptions) => serve(options, context));
+}
+
+function addSocketOptions(command: Command): void {
+  command
+    .addOption(
+      new Option(
+        "--socket-path <path>",
+        "listen on a unix socket made here; again for more machines",
+      ).argParser((path, before: readonly string[] | undefined) => [...(before ?? []), path]),
+    )
     .addOption(
       new Option("--fd <number>", "use an inherited unix socket, listening or connected").argParser(
         wholeNumber(0, 1_048_576),
@@ -77,34 +92,55 @@ export function addServe(program: Command, context: Context): void {
         shortText(TAG_BYTES_MAX),
       ),
     )
-    .option("--root <name|digest>", "share this directory (default: all roots, by name)")
-    .option("--list-root", "allow listing a share of all roots")
-    .option("--show-xattr", "show digests as extended attributes")
-    .option("--exit-on-disconnect", "end when the virtual machine disconnects")
+    .option("--exit-on-disconnect", "end when the last virtual machine disconnects")
     .addOption(
       new Option("--spin <microseconds|off>", "look for more requests this long before sleeping")
         .default(SPIN_MICROSECONDS_DEFAULT)
         .argParser((text) => (text === "off" ? 0 : wholeNumber(0, SPIN_MICROSECONDS_MAX)(text))),
-    )
+    );
+}
+
+function addShareOptions(command: Command): void {
+  command
+    .option("--root <name|digest>", "share this directory (default: all roots, by name)")
+    .option("--list-root", "allow listing a share of all roots")
+    .option("--show-xattr", "show digests as extended attributes")
     .addOption(
       new Option("--max-inodes <number>", "inodes a guest may keep looked up")
         .default(INODES_DEFAULT)
         .argParser(wholeNumber(INODES_MIN, INODES_MAX)),
     )
     .addOption(
-      new Option("--log-level <level>", "log from this level on")
-        .choices(LOG_LEVELS)
-        .default("info"),
+      new Option("--verify <when>", "when chunks are compared with their digests")
+        .choices(["entry", "first-read", "always"])
+        .default("first-read"),
     )
-    .addHelpText(
-      "after",
-      examples(
-        "castorefs serve --store /srv/store --socket-path /run/vm1.sock --root debian",
-        "castorefs serve --store /srv/store --socket-path /run/vm2.sock --list-root --queues 4",
-        "castorefs serve --print-capabilities",
+    .option("--record <file>", "write down what is read first, for --prefetch");
+}
+
+function addSourceOptions(command: Command): void {
+  command
+    .addOption(sourceOption())
+    .addOption(
+      new Option("--source-timeout <seconds>", "fail a read that sources keep waiting so long")
+        .default(SOURCE_TIMEOUT_SECONDS_DEFAULT)
+        .argParser(wholeNumber(1, SOURCE_TIMEOUT_SECONDS_MAX)),
+    )
+    .addOption(
+      new Option("--source-concurrency <number>", "requests to one source at a time").argParser(
+        wholeNumber(SOURCE_CONCURRENCY_MIN, SOURCE_CONCURRENCY_MAX),
       ),
     )
-    .action((options: ServeOptions) => serve(options, context));
+    .addOption(
+      new Option("--source-bandwidth <bytes>", "bytes a second from one source").argParser(
+        byteCount(SOURCE_BANDWIDTH_MIN, SOURCE_BANDWIDTH_MAX),
+      ),
+    )
+    .option(
+      "--trust-chunk-lists",
+      "read large files chunk by chunk before the list of their chunks is proven",
+    )
+    .option("--prefetch <file|all|metadata>", "fetch ahead what was recorded, or all");
 }
 
 async function serve(options: ServeOptions, { out, err }: Context): Promise<void> {
@@ -129,58 +165,4 @@ async function serve(options: ServeOptions, { out, err }: Context): Promise<void
 function explainNative(error: unknown): never {
   if (!(error instanceof Error) || error.name !== "NativeLibraryError") throw error;
   throw new CommandError(EXIT.serve, error.message, { hint: "run make build", cause: error });
-}
-
-/** @throws CommandError when options are missing or contradict one another. */
-export function serveConfig(options: ServeOptions): ServeConfig {
-  const { root } = options;
-  if (root !== undefined && Digest.looksLike(root)) parseDigest(root);
-  return Object.freeze({
-    storeDirectory: requiredStore(options.store),
-    listen: listenAddress(options),
-    requestQueues: options.queues,
-    ...(options.tag === undefined ? {} : { tag: options.tag }),
-    ...(root === undefined ? {} : { root }),
-    listRoot: options.listRoot ?? false,
-    showXattr: options.showXattr ?? false,
-    exitOnDisconnect: options.exitOnDisconnect ?? false,
-    spinMicroseconds: options.spin,
-    maxInodes: options.maxInodes,
-  });
-}
-
-function listenAddress(options: ServeOptions): ListenAddress {
-  const { socketPath, fd, socketGroup, socketMode } = options;
-  if (socketPath === undefined && fd === undefined) {
-    throw usage("no socket to serve on", "give --socket-path PATH, or --fd NUMBER");
-  }
-  if (socketPath !== undefined && fd !== undefined) {
-    throw usage("--socket-path and --fd exclude one another", "give one of them");
-  }
-  if (fd !== undefined) {
-    if (socketGroup !== undefined || socketMode !== undefined) {
-      throw usage(
-        "--socket-group and --socket-mode need --socket-path",
-        "an inherited socket has its owner and mode already",
-      );
-    }
-    return Object.freeze({ kind: "fd", fd });
-  }
-  const path = socketPath ?? "";
-  if (path === "" || Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) {
-    throw usage(
-      `a socket's path has 1 to ${SOCKET_PATH_BYTES_MAX} bytes, not ${Buffer.byteLength(path)}`,
-      "choose a shorter directory, such as /run",
-    );
-  }
-  return Object.freeze({
-    kind: "path",
-    path,
-    mode: socketMode ?? 0o660,
-    ...(socketGroup === undefined ? {} : { group: socketGroup }),
-  });
-}
-
-function usage(message: string, hint: string): CommandError {
-  return new CommandError(EXIT.usage, message, { hint });
 }

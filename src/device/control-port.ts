@@ -1,0 +1,94 @@
+/**
+ * The device thread's end of its talk with the control thread. Messages are taken by hand, after
+ * the wake eventfd said that there are some; what is to be said is collected and posted now and
+ * then, never once for each request.
+ */
+import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
+import { drainFd, PollSet } from "node-vhost-user";
+import type { ToDevice } from "./messages.ts";
+import { type ParkedRequests, TICK_MILLISECONDS } from "./parked-requests.ts";
+import type { TouchLog } from "./touch-log.ts";
+
+/**
+ * How long a ring that is to stop waits for what its parked requests lack. The VM manager waits as
+ * long, with the machine paused; afterwards they are refused.
+ */
+export const STOP_GRACE_MILLISECONDS = 3_000;
+
+/** Rings that stop so soon after one another stop together: they share the wait. */
+const STOPS_TOGETHER_MILLISECONDS = 1_000;
+
+const FOREVER = -1;
+
+export interface ControlPortOptions {
+  readonly port: MessagePort;
+  /** An eventfd that the control thread writes after posting a message. */
+  readonly wakeFd: number;
+  readonly parked: ParkedRequests;
+  /** Left out, nobody wants to know what is read. */
+  readonly touches?: TouchLog | undefined;
+}
+
+export class ControlPort implements Disposable {
+  readonly wakeFd: number;
+  readonly parked: ParkedRequests;
+  /** The control thread wants this thread to end. */
+  stopped = false;
+  readonly #port: MessagePort;
+  readonly #touches: TouchLog | undefined;
+  readonly #poll = new PollSet(1);
+  #graceEnd = Number.NEGATIVE_INFINITY;
+
+  constructor({ port, wakeFd, parked, touches }: ControlPortOptions) {
+    this.wakeFd = wakeFd;
+    this.parked = parked;
+    this.#port = port;
+    this.#touches = touches;
+    this.#poll.set(0, wakeFd);
+  }
+
+  /** Follows all messages that have come. */
+  take(): void {
+    drainFd(this.wakeFd);
+    for (;;) {
+      const received: { message: ToDevice } | undefined = receiveMessageOnPort(this.#port);
+      if (received === undefined) return;
+      const { message } = received;
+      if (message.kind === "stop") this.stopped = true;
+      else if (message.kind === "settled") this.parked.settled(message.id, message.stored);
+      else this.parked.progressed(message.id);
+    }
+  }
+
+  /** How long poll(2) may block before `tick` is due; -1: for ever. */
+  get pollMilliseconds(): number {
+    const idle = this.parked.waiting === 0 && this.#touches?.isEmpty !== false;
+    return idle ? FOREVER : TICK_MILLISECONDS;
+  }
+
+  /** What is due by now: deadlines, and reports of what was read. */
+  tick(): void {
+    this.parked.tick();
+    this.#touches?.tick();
+  }
+
+  /**
+   * For a ring that is to stop: blocks until a message comes, and follows it. False: time is up, and
+   * what still waits is to be refused.
+   */
+  readonly waitWhileStopping = (): boolean => {
+    const now = performance.now();
+    if (now > this.#graceEnd + STOPS_TOGETHER_MILLISECONDS) {
+      this.#graceEnd = now + STOP_GRACE_MILLISECONDS;
+    }
+    this.parked.flush();
+    if (this.stopped || now >= this.#graceEnd) return false;
+    this.#poll.wait(Math.ceil(this.#graceEnd - now));
+    this.take();
+    return true;
+  };
+
+  [Symbol.dispose](): void {
+    this.#poll[Symbol.dispose]();
+  }
+}
