@@ -239,6 +239,42 @@ test("a damaged root is an error, not another root", async () => {
   expect((await verifyStore(folder)).listed[0]).toMatchObject({ what: "root", which: "root" });
 });
 
+test("beside a damaged root the others are listed", async () => {
+  const { folder, directory } = await makeStore();
+  using store = openDiskStore(folder);
+  for (const name of ["a", "z"]) await store.roots.put(parseName(name), directory);
+  changeIndex(folder, "UPDATE roots SET checksum = zeroblob(32) WHERE name = ?", Buffer.from("a"));
+  changeIndex(folder, "INSERT INTO roots VALUES (x'2f', x'', x'')");
+  const named = (await store.roots.list()).map(({ name }) => Buffer.from(name).toString());
+  expect(named).toEqual(["root", "z"]);
+  await expect(store.roots.get(parseName("a"))).rejects.toBeInstanceOf(StoreError);
+  expect((await verifyStore(folder)).faults).toBe(2);
+  await store.roots.put(parseName("a"), directory);
+  expect(await store.roots.get(parseName("a"))).toEqual(directory);
+});
+
+test("a writer mends what is damaged in the index, if it puts it again", async () => {
+  const { folder, large } = await makeStore();
+  changeIndex(folder, "UPDATE blobs SET chunks = zeroblob(length(chunks))");
+  using store = openDiskStore(folder);
+  await expect(store.blobs.stat(large)).rejects.toBeInstanceOf(CorruptObject);
+  await store.blobs.put([LARGE]);
+  expect((await store.blobs.stat(large))?.size).toBe(LARGE.length);
+  expect((await verifyStore(folder)).faults).toBe(0);
+});
+
+test("which segment a slot goes on with is checked, and writing refused when it is wrong", async () => {
+  const { folder } = await makeStore();
+  using store = openDiskStore(folder);
+  changeIndex(folder, "INSERT INTO segments VALUES (9, 0, x'')");
+  changeIndex(folder, "UPDATE slots SET segment = 9");
+  await expect(store.openWriter()).rejects.toThrow(/does not know how much is stored/);
+  changeIndex(folder, "UPDATE slots SET segment = 1");
+  changeIndex(folder, "DELETE FROM segments");
+  await store.blobs.put([noise(10, 3)]);
+  expect(readdirSync(join(folder, "segments"))).toEqual(["00000001.seg", "00000010.seg"]);
+});
+
 test("an index of random bytes, or with random bytes in it, is an error and nothing worse", async () => {
   const { folder, small, large, directory } = await makeStore();
   const path = join(folder, "index.sqlite");
