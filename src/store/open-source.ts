@@ -1,5 +1,4 @@
 /** From an address to a source. What serves a scheme is loaded when somebody uses it. */
-import { StoreError } from "./errors.ts";
 import type { Source, SourceOptions } from "./source.ts";
 import { parseSourceAddress } from "./source-address.ts";
 
@@ -13,5 +12,25 @@ export async function openSource(address: string, options: SourceOptions): Promi
     const { openLocalStoreSource } = await import("./tiers/local-store-source.ts");
     return openLocalStoreSource(parsed.path);
   }
-  throw new StoreError(`${parsed.scheme} is not served (${options.timeoutMilliseconds} ms)`);
+  switch (parsed.scheme) {
+    case "grpc+http":
+    case "grpc+https":
+    case "grpc+unix": {
+      const { openGrpcSource } = await import("./grpc/grpc-source.ts");
+      return await openGrpcSource(parsed.url, options);
+    }
+    case "s3": {
+      const { openS3Source } = await import("./object/s3-source.ts");
+      return await openS3Source(parsed.url, options);
+    }
+    case "http":
+    case "https": {
+      const { openHttpSource } = await import("./object/http-source.ts");
+      return await openHttpSource(parsed.url, options);
+    }
+    case "file": {
+      const { openFolderSource } = await import("./object/folder-source.ts");
+      return await openFolderSource(parsed.url, options);
+    }
+  }
 }

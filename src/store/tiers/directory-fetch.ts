@@ -55,7 +55,7 @@ export class DirectoryFetch {
 
   /** @throws as ObjectFetcher.fetch */
   async fetch(digest: Digest, heal: boolean, control: FlightControl): Promise<void> {
-    if (!heal && this.#room.local.hasDirectory(digest)) return;
+    if (!heal && this.#isHere(digest)) return;
     const key = `${heal ? "heal " : ""}directory${digest.key}`;
     await this.#room.flights.run(key, control, (own) => this.#fetch(digest, heal, own));
   }
@@ -81,7 +81,7 @@ export class DirectoryFetch {
     control: FlightControl,
     signal: AbortSignal,
   ): Promise<true | undefined> {
-    if (!heal && this.#room.local.hasDirectory(digest)) return true;
+    if (!heal && this.#isHere(digest)) return true;
     const running = [...this.#streams.keys()].find(
       (stream) => stream.source === source && stream.expects(digest),
     );
@@ -137,7 +137,7 @@ export class DirectoryFetch {
     if (running === undefined) this.#streams.set(stream, this.#follow(stream));
     if (await arrival) return true;
     // It may have come before anybody waited for it.
-    return (!heal && this.#room.local.hasDirectory(digest)) || undefined;
+    return (!heal && this.#isHere(digest)) || undefined;
   }
 
   async #follow(stream: TreeStream): Promise<void> {
@@ -149,7 +149,7 @@ export class DirectoryFetch {
 
   /** Looks for the directory in the trees that are known to be of use. */
   async #fetchByRoot(digest: Digest, heal: boolean, control: FlightControl): Promise<boolean> {
-    const { chain, local } = this.#room;
+    const { chain } = this.#room;
     for (const root of this.#roots.values()) {
       if (root.digest.equals(digest) || (root.complete && !heal)) continue;
       const object = { what: "directory", digest: root.digest } as const;
@@ -162,6 +162,10 @@ export class DirectoryFetch {
         if (!(error instanceof MissingObject || error instanceof CorruptObject)) throw error;
       }
     }
-    return !heal && local.hasDirectory(digest);
+    return !heal && this.#isHere(digest);
+  }
+
+  #isHere(digest: Digest): boolean {
+    return this.#room.local.directoryBytes(digest) !== undefined;
   }
 }

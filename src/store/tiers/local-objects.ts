@@ -25,8 +25,8 @@ export interface LocalObjects extends Disposable {
    */
   blob(digest: Digest): LocalBlob | "damaged" | undefined;
 
-  /** The directory is not read. */
-  hasDirectory(digest: Digest): boolean;
+  /** Bytes of the encoded directory; undefined: absent. It is not read. */
+  directoryBytes(digest: Digest): number | undefined;
 
   /** Undefined: absent. @throws CorruptObject */
   directory(digest: Digest): Directory | undefined;
@@ -46,7 +46,8 @@ export function openLocalObjects(directory: string): LocalObjects {
     return {
       chunkSize: (digest) =>
         objects.locate(OBJECT_CHUNK, digest, location) ? location.length : undefined,
-      hasDirectory: (digest) => objects.locate(OBJECT_DIRECTORY, digest, location),
+      directoryBytes: (digest) =>
+        objects.locate(OBJECT_DIRECTORY, digest, location) ? location.length : undefined,
       directory: (digest) => objects.directory(digest),
       blob: (digest) => {
         try {

@@ -36,6 +36,9 @@ export interface Fetcher extends ObjectFetcher, AsyncDisposable {
    */
   stat(digest: Digest): Promise<BlobStat | undefined>;
 
+  /** What has come so far, and what was there before. */
+  readonly local: LocalObjects;
+
   /** Changes as it goes on. */
   readonly tally: Readonly<FetchTally>;
 }
@@ -52,6 +55,7 @@ export interface TierFetcherOptions {
 
 export class TierFetcher implements Fetcher {
   readonly tally = newTally();
+  readonly local: LocalObjects;
   readonly #room: FetchRoom;
   readonly #trusts: boolean;
   readonly #directories: DirectoryFetch;
@@ -69,6 +73,7 @@ export class TierFetcher implements Fetcher {
     options: TierFetcherOptions,
     closedAfter?: AsyncDisposable,
   ) {
+    this.local = local;
     this.#closedAfter = closedAfter;
     const { clock, trustChunkLists } = options;
     const logger = new RateLimitedLogger(options.logger, () => clock.now());

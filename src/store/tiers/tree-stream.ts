@@ -110,7 +110,7 @@ export class TreeStream {
   async #put(digest: Digest, encoded: Uint8Array): Promise<void> {
     const { local, filler, tally } = this.#room;
     const replace = this.#replaced?.equals(digest) ?? false;
-    if (!replace && local.hasDirectory(digest)) return;
+    if (!replace && local.directoryBytes(digest) !== undefined) return;
     await filler.putDirectory(digest, encoded, { replace }).catch(asLie);
     tally.directories += 1;
     tally.bytes += encoded.length;

@@ -39,7 +39,7 @@ async function fill(rig: FetchRig): Promise<Wanted[]> {
 }
 
 function isHere(rig: FetchRig, { kind, digest }: Wanted): boolean {
-  if (kind === "directory") return rig.local.hasDirectory(digest);
+  if (kind === "directory") return rig.local.directoryBytes(digest) !== undefined;
   if (kind === "chunk") return rig.local.chunkSize(digest) !== undefined;
   return rig.local.read(digest) !== undefined;
 }

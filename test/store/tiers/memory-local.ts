@@ -26,8 +26,8 @@ export class MemoryLocal implements LocalObjects, StoreFiller {
     return this.blobs.get(digest.key);
   }
 
-  hasDirectory(digest: Digest): boolean {
-    return this.directories.has(digest.key);
+  directoryBytes(digest: Digest): number | undefined {
+    return this.directories.get(digest.key)?.length;
   }
 
   directory(digest: Digest): Directory | undefined {
