@@ -26,6 +26,8 @@ export function wantedCompletion(program: Command, words: readonly string[]): Wa
   if (command === undefined) {
     return typed.startsWith("-") ? options(program, typed) : commands(program, typed);
   }
+  // A command of commands.
+  if (command.commands.length > 0) return wantedCompletion(command, words.slice(at + 1));
   const store = optionValue(before, "--store");
   const afterOption = command.options.find((option) => option.long === before.at(-1));
   if (afterOption !== undefined && takesValue(afterOption)) {

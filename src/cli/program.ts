@@ -66,8 +66,9 @@ export function isCleanEnd(error: unknown): boolean {
 
 /** The command that these arguments ask for, when it is one: `ls`, `store serve`. */
 export function namedCommand(program: Command, args: readonly string[]): string | undefined {
-  const at = args.findIndex((arg) => program.commands.some((command) => command.name() === arg));
-  const command = program.commands.find((one) => one.name() === args[at]);
+  const names = program.commands.map((command) => command.name());
+  const at = args.findIndex((arg) => names.includes(arg));
+  const command = program.commands[names.indexOf(args[at] ?? "")];
   if (command === undefined) return undefined;
   const below = namedCommand(command, args.slice(at + 1));
   return below === undefined ? command.name() : `${command.name()} ${below}`;

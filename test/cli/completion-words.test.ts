@@ -25,6 +25,11 @@ describe("completion", () => {
     expect(words("serve", "--so")).toEqual(["--socket-path", "--socket-group", "--socket-mode"]);
   });
 
+  it("offers the commands and options below a command", () => {
+    expect(words("store", "")).toEqual(["serve"]);
+    expect(words("store", "serve", "--li")).toEqual(["--listen"]);
+  });
+
   it("offers the values of an option that has a few", () => {
     expect(words("serve", "--log-level", "w")).toEqual(["warn"]);
   });

@@ -23,12 +23,12 @@ export function parseGrpcAddress(url: URL): GrpcAddress {
   if (unknown !== undefined) throw wrong(url, `does not take the parameter ${unknown}`);
   if (url.username !== "" || url.password !== "") throw wrong(url, "takes no user or password");
   if (url.protocol === "grpc+unix:") return unixAddress(url);
-  const port = url.port === "" ? DEFAULT_PORTS[url.protocol] : url.port;
-  if (port === undefined) throw wrong(url, "is not the address of a gRPC server");
+  const defaultPort = DEFAULT_PORTS[url.protocol];
+  if (defaultPort === undefined) throw wrong(url, "is not the address of a gRPC server");
   if (url.hostname === "") throw wrong(url, "names no host");
   if (url.pathname !== "" && url.pathname !== "/") throw wrong(url, "takes no path");
   return {
-    target: `dns:${url.hostname}:${port}`,
+    target: `dns:${url.hostname}:${url.port === "" ? defaultPort : url.port}`,
     secure: url.protocol === "grpc+https:",
     name: `${url.protocol}//${url.host}`,
   };
