@@ -38,7 +38,7 @@ export async function serveAt(
   return server;
 }
 
-export async function sourceAt(path: string, timeoutMilliseconds = 5000): Promise<Source> {
+export async function sourceAt(path: string, timeoutMilliseconds = 20_000): Promise<Source> {
   const source = await openGrpcSource(new URL(`grpc+unix:${path}`), { timeoutMilliseconds });
   onTestFinished(async () => await source[Symbol.asyncDispose]());
   return source;
