@@ -73,8 +73,4 @@ export class GuardedSource {
       throw new SourceResting(`${this.name} has failed too often just now`);
     }
   }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#visited.source[Symbol.asyncDispose]();
-  }
 }

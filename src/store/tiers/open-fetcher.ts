@@ -39,23 +39,34 @@ export async function openFetcher(
   addresses: readonly string[],
   options: FetcherOptions,
 ): Promise<Fetcher> {
-  const attemptMilliseconds = options.attemptMilliseconds ?? ATTEMPT_MILLISECONDS;
+  const timeoutMilliseconds = options.attemptMilliseconds ?? ATTEMPT_MILLISECONDS;
   await using opened = new AsyncDisposableStack();
-  openIndex(directory, "create").close();
-  const local = opened.use(openLocalObjects(directory));
-  const filler = opened.use(openStoreFiller(directory));
   const sources: Source[] = [];
   for (const address of addresses) {
-    const source = await openSource(address, { timeoutMilliseconds: attemptMilliseconds });
-    sources.push(opened.use(source));
+    sources.push(opened.use(await openSource(address, { timeoutMilliseconds })));
   }
+  const fetcher = openFetcherOver(directory, sources, options);
+  opened.move();
+  return fetcher;
+}
+
+/** The same with sources that are open already, which become the fetcher's. */
+export function openFetcherOver(
+  directory: string,
+  sources: readonly Source[],
+  options: FetcherOptions,
+): Fetcher {
+  openIndex(directory, "create").close();
+  using opened = new DisposableStack();
+  const local = opened.use(openLocalObjects(directory));
+  const filler = opened.use(openStoreFiller(directory));
   const fetcherOptions = {
     clock: systemClock,
     logger: options.logger,
     trustChunkLists: options.trustChunkLists ?? false,
     concurrency: Math.max(CONCURRENCY_MIN, options.concurrency ?? REQUESTS_MAX),
     bytesPerSecond: options.bytesPerSecond ?? 0,
-    attemptMilliseconds,
+    attemptMilliseconds: options.attemptMilliseconds ?? ATTEMPT_MILLISECONDS,
     deadlineMilliseconds: options.deadlineMilliseconds ?? DEADLINE_MILLISECONDS,
   };
   return new TierFetcher(local, filler, sources, fetcherOptions, opened.move());

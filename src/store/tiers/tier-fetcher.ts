@@ -63,17 +63,22 @@ export class TierFetcher implements Fetcher {
   readonly #chunks: ChunkFetch;
   readonly #lists: TrustedLists;
   readonly #closing = new AbortController();
-  readonly #closedAfter: AsyncDisposable | undefined;
+  readonly #sources: readonly Source[];
+  readonly #closedAfter: Disposable | undefined;
 
-  /** `closedAfter`, where given, is disposed after this: what it works with. */
+  /**
+   * The sources are disposed with this, and `closedAfter`, where given: what holds `local` and
+   * `filler`.
+   */
   constructor(
     local: LocalObjects,
     filler: StoreFiller,
     sources: readonly Source[],
     options: TierFetcherOptions,
-    closedAfter?: AsyncDisposable,
+    closedAfter?: Disposable,
   ) {
     this.local = local;
+    this.#sources = sources;
     this.#closedAfter = closedAfter;
     const { clock, trustChunkLists } = options;
     const logger = new RateLimitedLogger(options.logger, () => clock.now());
@@ -132,6 +137,7 @@ export class TierFetcher implements Fetcher {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new SourceUnavailable("fetching has ended"));
     await Promise.all([this.#room.flights.settled(), this.#directories.settled()]);
-    await this.#closedAfter?.[Symbol.asyncDispose]();
+    this.#closedAfter?.[Symbol.dispose]();
+    await Promise.all(this.#sources.map((source) => source[Symbol.asyncDispose]()));
   }
 }
