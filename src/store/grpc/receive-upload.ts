@@ -17,7 +17,6 @@ export type ReceiveUpload = <Result>(
 /** Bytes of one upload: nobody may fill the disk with a stream that never ends. */
 export const UPLOAD_BYTES_MAX = 256 * 1024 * 1024 * 1024;
 
-/** Other limits, for tests. */
 export interface UploadLimits {
   readonly uploadsMax?: number;
   readonly uploadBytesMax?: number;
