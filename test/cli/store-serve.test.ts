@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { blake3 } from "../../src/castore/blake3.ts";
 import { openGrpcSource } from "../../src/store/grpc/grpc-source.ts";
 import type { Source } from "../../src/store/source.ts";
 import { castorefs, temporaryDirectory } from "./command-line.ts";
@@ -55,6 +56,12 @@ async function imported(home: string): Promise<string> {
   const store = join(home, "store");
   await castorefs(["import", "--store", store, tree]);
   return store;
+}
+
+async function text(pieces: AsyncIterable<Uint8Array>): Promise<string> {
+  let all = "";
+  for await (const piece of pieces) all += Buffer.from(piece);
+  return all;
 }
 
 describe("castorefs store serve", () => {
@@ -120,6 +127,22 @@ describe("castorefs store serve", () => {
     await expect(source.blobs.put([Buffer.from("x")])).rejects.toThrow("PERMISSION_DENIED");
     const absent = await castorefs(["store", "serve", "--store", join(home, "none"), ...args]);
     expect(absent.code).toBe(3);
+  });
+
+  it("with a source serves what that has, and keeps it", async () => {
+    const home = temporaryDirectory();
+    const far = await serve("--store", await imported(home), "--listen", `unix:${home}/far`);
+    const cache = join(home, "cache");
+    const source = ["--source", `grpc+unix:${home}/far`];
+    const near = await serve("--store", cache, "--listen", `unix:${home}/near`, ...source);
+    const digest = blake3(Buffer.from("Hello World!"));
+    const client = await sourceAt(near.address);
+    expect(await text(client.blobs.read(digest))).toBe("Hello World!");
+    far.child.kill("SIGTERM");
+    expect(await far.code).toBe(0);
+    expect(await text(client.blobs.read(digest))).toBe("Hello World!");
+    near.child.kill("SIGTERM");
+    expect(await near.code).toBe(0);
   });
 
   it("refuses addresses that are none, and those that other hosts reach", async () => {

@@ -1,23 +1,26 @@
 /** `castorefs store serve`: a store as a gRPC server. */
 import { type Command, Option } from "commander";
-import type { LogLevel } from "../../base/logger.ts";
+import type { Logger, LogLevel } from "../../base/logger.ts";
 import { StoreError } from "../../store/errors.ts";
 import {
   isLocal,
   type ListenAddress,
   parseListenAddress,
 } from "../../store/grpc/listen-address.ts";
+import type { Store } from "../../store/services.ts";
 import { CommandError } from "../command-error.ts";
 import type { Context } from "../context.ts";
 import { EXIT } from "../exit-codes.ts";
 import { examples } from "../help-text.ts";
 import { permissionBits } from "../option-values.ts";
+import { SOURCES_HELP, sourceOption } from "../source-option.ts";
 import { LOG_LEVELS, StderrLogger } from "../stderr-logger.ts";
 import { requiredStore, storeOption } from "../store-option.ts";
 
 interface StoreServeOptions {
   readonly store?: string;
   readonly listen?: string;
+  readonly source?: readonly string[];
   readonly allowRemote?: true;
   readonly readOnly?: true;
   readonly socketMode: number;
@@ -36,10 +39,12 @@ export function addStoreServe(program: Command, context: Context): void {
         "snix.castore.v1 and tvix.castore.v1, with health and reflection. Prints the address once " +
         "it listens. There is no authentication: whoever reaches the address may read, and, " +
         "unless --read-only is given, write. What is uploaded belongs to no root: castorefs gc " +
-        "removes it unless something names it.",
+        "removes it unless something names it. With sources it serves what they have as well, and " +
+        "keeps it.",
     )
     .addOption(storeOption())
     .option("--listen <address>", "listen on unix:/PATH, HOST:PORT or [IPV6]:PORT (0: any port)")
+    .addOption(sourceOption())
     .option("--allow-remote", "allow an address that other hosts can reach")
     .option("--read-only", "refuse uploads")
     .addOption(
@@ -57,9 +62,11 @@ export function addStoreServe(program: Command, context: Context): void {
       examples(
         "castorefs store serve --store /srv/store --listen unix:/run/castore.sock",
         "castorefs store serve --store /srv/store --listen 127.0.0.1:8000 --read-only",
-        "castorefs serve --store ~/cache --source grpc+http://127.0.0.1:8000 ...",
+        "castorefs store serve --store ~/cache --listen unix:/run/castore.sock \\",
+        "    --source grpc+http://builder:8000",
       ),
     )
+    .addHelpText("after", SOURCES_HELP)
     .action((options: StoreServeOptions) => storeServe(options, context));
 }
 
@@ -76,11 +83,11 @@ async function storeServe(options: StoreServeOptions, { out, err }: Context): Pr
   process.once("SIGTERM", signalled.resolve);
   process.once("SIGINT", signalled.resolve);
   // Loaded here, so that other commands do not wait for it.
-  const { openDiskStore } = await import("../../store/disk-store.ts");
-  const { openStoreFiller } = await import("../../store/disk-filler.ts");
   const { startCastoreServer } = await import("../../store/grpc/castore-server.ts");
-  using store = openDiskStore(directory, { create: !readOnly });
-  using filler = readOnly ? undefined : openStoreFiller(directory);
+  await using opened = new AsyncDisposableStack();
+  const store = await openServed(directory, options, logger, opened);
+  const { openStoreFiller } = await import("../../store/disk-filler.ts");
+  const filler = readOnly ? undefined : opened.use(openStoreFiller(directory));
   const { socketMode } = options;
   await using server = await startCastoreServer(store, {
     listen,
@@ -92,6 +99,22 @@ async function storeServe(options: StoreServeOptions, { out, err }: Context): Pr
   await out.line(`listening on ${server.address}`);
   await out.flush();
   await signalled.promise;
+}
+
+/** The store, alone or with the sources that fill it. */
+async function openServed(
+  directory: string,
+  { source = [], readOnly }: StoreServeOptions,
+  logger: Logger,
+  opened: AsyncDisposableStack,
+): Promise<Store> {
+  const { openDiskStore } = await import("../../store/disk-store.ts");
+  const create = readOnly !== true || source.length > 0;
+  const store = opened.use(openDiskStore(directory, { create }));
+  if (source.length === 0) return store;
+  const { openFetcher } = await import("../../store/tiers/open-fetcher.ts");
+  const { openComposedStore } = await import("../../store/tiers/composed-store.ts");
+  return openComposedStore(store, opened.use(await openFetcher(directory, source, { logger })));
 }
 
 /** @throws CommandError */
