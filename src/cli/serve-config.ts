@@ -78,14 +78,20 @@ function sourcesConfig(options: ServeOptions): SourcesConfig | undefined {
     trustChunkLists: options.trustChunkLists ?? false,
     ...(sourceConcurrency === undefined ? {} : { concurrency: sourceConcurrency }),
     ...(sourceBandwidth === undefined ? {} : { bytesPerSecond: sourceBandwidth }),
-    ...(prefetch === undefined ? {} : { prefetch: prefetchPlan(prefetch) }),
+    ...(prefetch === undefined ? {} : { prefetch: prefetchPlan(prefetch, options.root) }),
   });
 }
 
-function prefetchPlan(text: string): PrefetchPlan {
-  return Object.freeze(
-    text === "all" || text === "metadata" ? { kind: text } : { kind: "recording", path: text },
-  );
+function prefetchPlan(text: string, root: string | undefined): PrefetchPlan {
+  if (text !== "all" && text !== "metadata")
+    return Object.freeze({ kind: "recording", path: text });
+  if (root === undefined) {
+    throw usage(
+      `--prefetch ${text} needs a root`,
+      `give --root, too; a recording of that name is ./${text}`,
+    );
+  }
+  return Object.freeze({ kind: text });
 }
 
 function listenAddresses(options: ServeOptions): readonly ListenAddress[] {

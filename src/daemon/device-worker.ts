@@ -8,7 +8,8 @@ import { EventFd } from "node-vhost-user";
 import type { Logger } from "../base/logger.ts";
 import { Digest } from "../castore/digest.ts";
 import type { DeviceThreadConfig, FromDevice, ToDevice } from "../device/messages.ts";
-import { TOUCH_BYTES, TOUCHED_KINDS, type TouchedKind } from "../device/touch-log.ts";
+import { TOUCH_BYTES, TOUCHED_KINDS } from "../device/touch-log.ts";
+import type { AccessRecorder } from "../store/tiers/trace.ts";
 import { DaemonError } from "./errors.ts";
 import type { DeviceWants, WantBroker } from "./want-broker.ts";
 
@@ -20,11 +21,6 @@ export type DeviceEnd = "stopped" | "disconnected";
 
 /** This file's own ending tells whether sources or compiled files are running. */
 const THREAD_FILE = import.meta.url.endsWith(".ts") ? "device-thread.ts" : "device-thread.js";
-
-/** Told of every object that a device reads for the first time, in order. */
-export interface AccessRecorder {
-  touched(kind: TouchedKind, digest: Digest): void;
-}
 
 /** What device threads share. */
 export interface DeviceServices {

@@ -55,6 +55,7 @@ export interface SourcesConfig {
   readonly prefetch?: PrefetchPlan;
 }
 
+/** `all` and `metadata` are of the root that is served. */
 export type PrefetchPlan =
   | { readonly kind: "recording"; readonly path: string }
   | { readonly kind: "all" | "metadata" };

@@ -8,12 +8,13 @@ import { RateLimitedLogger } from "../base/rate-limited-logger.ts";
 import type { DirectoryNode } from "../castore/node.ts";
 import { encodeEntry } from "../castore/proto.ts";
 import { openDiskStore } from "../store/disk-store.ts";
-import type { Fetcher } from "../store/tiers/tier-fetcher.ts";
-import { type Lease, takeLease } from "../store/upkeep/lease.ts";
+import { takeLease } from "../store/upkeep/lease.ts";
 import { type DeviceConfig, DevicePool } from "./device-pool.ts";
 import { socketName } from "./listen.ts";
+import { Recording } from "./recording.ts";
 import { findShareRoot } from "./root-node.ts";
 import type { ServeConfig } from "./serve-config.ts";
+import type { ServedSources } from "./served-sources.ts";
 import { WantBroker } from "./want-broker.ts";
 
 /** Shares that are being served. */
@@ -25,28 +26,34 @@ export interface Serving {
 }
 
 /**
- * Starts serving; settles once VM managers can connect.
+ * Starts serving; settles once VM managers can connect. `signal` ends the wait for a root that has to
+ * be fetched first.
  * @throws DaemonError: the root is absent or no directory, a socket is taken, …
- * @throws StoreError: the store is absent or cannot be opened, a source has no such address.
+ * @throws StoreError: the store is absent or cannot be opened, a source has no such address, …
  */
-export async function startServe(config: ServeConfig, logger: Logger): Promise<Serving> {
+export async function startServe(
+  config: ServeConfig,
+  logger: Logger,
+  signal?: AbortSignal,
+): Promise<Serving> {
+  const { storeDirectory, recordPath: path } = config;
   await using opened = new AsyncDisposableStack();
-  const fetcher = opened.use(await openFetcherOf(config, logger));
-  const [root, lease] = await leasedRoot(config, fetcher);
-  opened.use(lease);
-  if (lease.obstacle !== undefined) {
-    logger.log("warn", "a collection would not spare what is served", { reason: lease.obstacle });
-  }
-  if (root !== undefined) fetcher?.addRoot(root.digest);
-  const broker = fetcher && new WantBroker(fetcher, new RateLimitedLogger(logger));
+  const sources = opened.use(await openSourcesOf(config, logger, signal));
+  const root = await leasedRoot(config, sources, opened, logger);
+  const recording =
+    path === undefined
+      ? undefined
+      : opened.use(new Recording({ path, storeDirectory, root: root?.digest, logger }));
+  const broker = sources && new WantBroker(sources.fetcher, new RateLimitedLogger(logger));
   const pool = await DevicePool.start({
     listen: config.listen,
     config: deviceConfig(config, root),
-    services: { broker },
+    services: { broker, recorder: recording?.recorder },
     logger,
   });
+  sources?.begin(root?.digest);
   logger.log("info", "serving", {
-    store: config.storeDirectory,
+    store: storeDirectory,
     root: config.root,
     socket: config.listen.map(socketName).join(" "),
   });
@@ -57,14 +64,15 @@ export async function startServe(config: ServeConfig, logger: Logger): Promise<S
   };
 }
 
-async function openFetcherOf(
+async function openSourcesOf(
   { sources, storeDirectory }: ServeConfig,
   logger: Logger,
-): Promise<Fetcher | undefined> {
+  signal: AbortSignal | undefined,
+): Promise<ServedSources | undefined> {
   if (sources === undefined) return undefined;
   // Loaded here: a store that is complete needs none of it.
-  const { openServedSources } = await import("./served-sources.ts");
-  return await openServedSources(storeDirectory, sources, logger);
+  const { ServedSources } = await import("./served-sources.ts");
+  return await ServedSources.open(storeDirectory, sources, logger, signal);
 }
 
 /**
@@ -73,27 +81,21 @@ async function openFetcherOf(
  * an absent one is reported before a socket is made.
  */
 async function leasedRoot(
-  config: ServeConfig,
-  fetcher: Fetcher | undefined,
-): Promise<[root: DirectoryNode | undefined, lease: Lease]> {
-  const { storeDirectory, root, sources } = config;
-  using store = openDiskStore(storeDirectory, { create: false });
-  if (root === undefined) return [undefined, takeLease(storeDirectory, { roots: "all" })];
-  const fetch =
-    fetcher === undefined || sources === undefined
-      ? undefined
-      : async (...directory: [digest: DirectoryNode["digest"], heal: boolean]) => {
-          const { fetchAtStart } = await import("./served-sources.ts");
-          await fetchAtStart(fetcher, sources, ...directory);
-        };
-  const found = await findShareRoot(store, root, fetch);
-  const lease = takeLease(storeDirectory, { roots: [found] });
-  try {
-    return [await findShareRoot(store, found.digest.toString(), fetch), lease];
-  } catch (error) {
-    lease[Symbol.dispose]();
-    throw error;
+  { storeDirectory, root }: ServeConfig,
+  sources: ServedSources | undefined,
+  opened: AsyncDisposableStack,
+  logger: Logger,
+): Promise<DirectoryNode | undefined> {
+  using store = openDiskStore(storeDirectory);
+  const fetch = sources?.fetchAtStart.bind(sources);
+  const found = root === undefined ? undefined : await findShareRoot(store, root, fetch);
+  const roots = found === undefined ? "all" : [found];
+  const { obstacle } = opened.use(takeLease(storeDirectory, { roots }));
+  if (obstacle !== undefined) {
+    logger.log("warn", "castorefs gc would not spare what is served", { reason: obstacle });
   }
+  if (found !== undefined) await findShareRoot(store, found.digest.toString(), fetch);
+  return found;
 }
 
 function deviceConfig(config: ServeConfig, root: DirectoryNode | undefined): DeviceConfig {

@@ -69,7 +69,8 @@ it("serveConfig() takes what is said about sources", () => {
     bytesPerSecond: 5e6,
     concurrency: 9,
   });
-  expect(sources({ prefetch: "all" })?.prefetch).toEqual({ kind: "all" });
+  expect(sources({ prefetch: "all", root: "x" })?.prefetch).toEqual({ kind: "all" });
+  expect(() => sources({ prefetch: "all" })).toThrow("--prefetch all needs a root");
   expect(sources({ prefetch: "./all" })?.prefetch).toEqual({ kind: "recording", path: "./all" });
   expect(() => sources({ source: undefined, prefetch: "all" })).toThrow(
     "--prefetch needs a source",

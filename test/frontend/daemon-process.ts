@@ -87,7 +87,7 @@ export class DaemonProcess implements Disposable {
     closeSync(output);
     const daemon = new DaemonProcess(child, folder, socketPath, log);
     const started = eventually(() => existsSync(socketPath) || !daemon.isAlive, START_MILLISECONDS);
-    if (!started || !daemon.isAlive) {
+    if (!started || !existsSync(socketPath)) {
       const lines = daemon.log;
       daemon[Symbol.dispose]();
       throw new Error(`the daemon did not start: ${lines}`);

@@ -152,13 +152,17 @@ async function serve(options: ServeOptions, { out, err }: Context): Promise<void
   });
   // Loaded here, so that other commands start without the native libraries.
   const { startServe } = await import("../../daemon/serve.ts");
-  // A signal may come while the device thread starts, when the socket is there already.
-  const signalled = Promise.withResolvers<void>();
-  process.once("SIGTERM", signalled.resolve);
-  process.once("SIGINT", signalled.resolve);
-  const serving = await startServe(config, logger).catch(explainNative);
-  void signalled.promise.then(() => serving.stop());
-  await serving.ended;
+  // A signal may come while the device thread starts, when the socket is there already, or while the
+  // root is being fetched.
+  const signalled = new AbortController();
+  for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => signalled.abort());
+  const serving = await startServe(config, logger, signalled.signal).catch((error: unknown) => {
+    if (error === signalled.signal.reason) return undefined;
+    return explainNative(error);
+  });
+  if (signalled.signal.aborted) serving?.stop();
+  signalled.signal.addEventListener("abort", () => serving?.stop());
+  await serving?.ended;
 }
 
 /** The libraries are built, not shipped: their absence is no bug. */
