@@ -24,9 +24,12 @@
 #include <sys/un.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 /* Raised with every change of this interface; native-library.ts compares it. */
-#define NVU_SHIM_VERSION 2
+#define NVU_SHIM_VERSION 3
 
 #define POINTER(type, address) ((type *)(uintptr_t)(address))
 
@@ -419,41 +422,74 @@ uint64_t nvu_guest_faults(void) { return (uintptr_t)&guest_faults; }
     return 0;                                     \
   } while (0)
 
-struct segment {
-  double address;
-  double bytes;
-};
-
-/* Not inlined: their variables must not live in the frame that siglongjmp returns to. */
-__attribute__((noinline)) static void scatter(const struct segment *segments, uint32_t count,
-                                              const uint8_t *source) {
-  for (const struct segment *end = segments + count; segments < end; segments++) {
-    size_t bytes = (size_t)segments->bytes;
-    memcpy(POINTER(void, (uint64_t)segments->address), source, bytes);
-    source += bytes;
-  }
-}
-
-__attribute__((noinline)) static void gather(const struct segment *segments, uint32_t count,
-                                             uint8_t *target) {
-  for (const struct segment *end = segments + count; segments < end; segments++) {
-    size_t bytes = (size_t)segments->bytes;
-    memcpy(target, POINTER(void, (uint64_t)segments->address), bytes);
-    target += bytes;
-  }
-}
-
 /* memcpy out of a mapping, into memory of JavaScript's. */
 int nvu_copy_out(void *target, uint64_t source, uint64_t bytes) {
   GUARDED(memcpy(target, POINTER(void, source), bytes));
 }
 
-/* From `source` on into `count` segments, in order. */
-int nvu_scatter(uint64_t segments, uint32_t count, uint64_t source) {
-  GUARDED(scatter(POINTER(const struct segment, segments), count, POINTER(const uint8_t, source)));
+struct copy {
+  double source;
+  double target;
+  double bytes;
+};
+
+/* Which of its copies the calling thread is at. */
+THREAD_LOCAL volatile uint32_t copy_at;
+
+/* What a stream of stores past the caches moves at a time: a cache line. */
+#define LINE 64
+
+/* memcpy by stores that go to memory, not into the caches; a fence has to follow. */
+static void stream(uint8_t *target, const uint8_t *source, size_t bytes) {
+#ifdef __SSE2__
+  size_t head = -(uintptr_t)target & (LINE - 1);
+  if (head > bytes) head = bytes;
+  memcpy(target, source, head);
+  target += head, source += head, bytes -= head;
+  for (; bytes >= LINE; target += LINE, source += LINE, bytes -= LINE) {
+    const __m128i *from = (const __m128i *)source;
+    __m128i *to = (__m128i *)target;
+    __m128i a = _mm_loadu_si128(from), b = _mm_loadu_si128(from + 1);
+    __m128i c = _mm_loadu_si128(from + 2), d = _mm_loadu_si128(from + 3);
+    _mm_stream_si128(to, a);
+    _mm_stream_si128(to + 1, b);
+    _mm_stream_si128(to + 2, c);
+    _mm_stream_si128(to + 3, d);
+  }
+#endif
+  memcpy(target, source, bytes);
 }
 
-/* From `count` segments, in order, to `target` on. */
-int nvu_gather(uint64_t segments, uint32_t count, uint64_t target) {
-  GUARDED(gather(POINTER(const struct segment, segments), count, POINTER(uint8_t, target)));
+/* Not inlined: its variables must not live in the frame that siglongjmp returns to. */
+__attribute__((noinline)) static void run(const struct copy *copies, uint32_t first, uint32_t end,
+                                          int streaming) {
+  for (uint32_t i = first; i < end; i++) {
+    const struct copy *copy = &copies[i];
+    uint8_t *target = POINTER(uint8_t, (uint64_t)copy->target);
+    const uint8_t *source = POINTER(uint8_t, (uint64_t)copy->source);
+    copy_at = i;
+    if (i + 1 < end && copy[1].source != copy->source + copy->bytes) {
+      /* Another place in the file: its first bytes come from memory while these are copied. */
+      __builtin_prefetch(POINTER(void, (uint64_t)copy[1].source));
+      __builtin_prefetch(POINTER(void, (uint64_t)copy[1].source + LINE));
+    }
+    if (streaming) stream(target, source, (size_t)copy->bytes);
+    else memcpy(target, source, (size_t)copy->bytes);
+  }
+#ifdef __SSE2__
+  if (streaming) _mm_sfence();
+#endif
+}
+
+static int run_guarded(const struct copy *copies, uint32_t first, uint32_t end, int streaming) {
+  GUARDED(run(copies, first, end, streaming));
+}
+
+/*
+ * Makes the copies [first, end) of the table, in order. Returns where it ended: `end`, or the copy
+ * that met memory which is not there. `streaming`: past the caches, for more than these hold.
+ */
+uint32_t nvu_copy(uint64_t copies, uint32_t first, uint32_t end, int streaming) {
+  int result = run_guarded(POINTER(const struct copy, copies), first, end, streaming);
+  return result == 0 ? end : copy_at;
 }

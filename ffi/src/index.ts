@@ -20,7 +20,7 @@ export {
   type MemoryWindow,
   WINDOW_BYTES,
 } from "./memory-table.ts";
-export { COPY_SEGMENTS_MAX, NativeCopy } from "./native-copy.ts";
+export { COPIES_MAX, NativeCopy } from "./native-copy.ts";
 export { PollSet } from "./poll-set.ts";
 export { FEATURE, PROTOCOL_FEATURE, REQUEST } from "./protocol.ts";
 export type { VhostUserQueue } from "./queue-record.ts";

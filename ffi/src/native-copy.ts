@@ -1,34 +1,33 @@
 /**
- * Copies between a file mapping and scattered guest memory in one call. The table of segments lies
- * in native memory: JavaScript writes it, C reads it, nothing is converted or allocated.
+ * Copies between file mappings and scattered guest memory, many in one call. The table of copies
+ * lies in native memory: JavaScript writes it, C reads it, nothing is converted or allocated.
  */
 import { NativeBlock } from "./native-memory.ts";
 import { shim } from "./shim.ts";
 
-/** Segments that one copy can take: a chain of a full ring of 1024 descriptors. */
-export const COPY_SEGMENTS_MAX = 1024;
+/** Copies in a table: a chain of a full ring of 1024 descriptors, and short ones besides. */
+export const COPIES_MAX = 4096;
+
+/** A copy in the table: three doubles. */
+const COPY_BYTES = 24;
 
 export class NativeCopy implements Disposable {
   readonly #table: NativeBlock;
-  /** Pairs of (address in this process, bytes), in order. */
-  readonly iov: Float64Array;
+  /** Triples of (source, target, bytes); addresses in this process. */
+  readonly copies: Float64Array;
 
-  constructor(segments = COPY_SEGMENTS_MAX) {
-    this.#table = new NativeBlock(segments * 16);
-    this.iov = new Float64Array(this.#table.buffer);
+  constructor(capacity = COPIES_MAX) {
+    this.#table = new NativeBlock(capacity * COPY_BYTES);
+    this.copies = new Float64Array(this.#table.buffer);
   }
 
   /**
-   * Copies from `source` on into the first `count` segments of `iov`, in order. The caller answers
-   * for the addresses. Returns 0, or -EIO when memory on either side could not be reached.
+   * Makes the copies [first, end) of the table, in order. The caller answers for the addresses.
+   * Returns where it ended: `end`, or the copy that met memory which could not be reached.
+   * `streaming` writes past the processor's caches: for more bytes than these hold.
    */
-  scatter(source: number, count: number): number {
-    return shim.scatter(this.#table.address, count, source);
-  }
-
-  /** Copies the first `count` segments of `iov`, in order, to `target` on. Returns 0 or -EIO. */
-  gather(target: number, count: number): number {
-    return shim.gather(this.#table.address, count, target);
+  run(first: number, end: number, streaming: boolean): number {
+    return shim.copy(this.#table.address, first, end, streaming ? 1 : 0);
   }
 
   [Symbol.dispose](): void {

@@ -4,7 +4,7 @@
  */
 import { checkVersion, loadNative } from "./native-directory.ts";
 
-const SHIM_VERSION = 2;
+const SHIM_VERSION = 3;
 
 const library = loadNative("shim.so");
 checkVersion("shim.so", library.func("nvu_shim_version", "int", [])(), SHIM_VERSION);
@@ -46,8 +46,7 @@ export const shim: {
   guardRemove(start: Address): number;
   guestFaults(): Address;
   copyOut(target: Uint8Array, source: Address, bytes: number): number;
-  scatter(segments: Address, count: number, source: Address): number;
-  gather(segments: Address, count: number, target: Address): number;
+  copy(copies: Address, first: number, end: number, streaming: number): number;
 } = {
   allocate: library.func("nvu_allocate", "uint64", ["uint64"]),
   free: library.func("nvu_free", "void", ["uint64"]),
@@ -83,8 +82,7 @@ export const shim: {
   guardRemove: library.func("nvu_guard_remove", "int", ["uint64"]),
   guestFaults: library.func("nvu_guest_faults", "uint64", []),
   copyOut: library.func("nvu_copy_out", "int", ["void *", "uint64", "uint64"]),
-  scatter: library.func("nvu_scatter", "int", ["uint64", "uint32", "uint64"]),
-  gather: library.func("nvu_gather", "int", ["uint64", "uint32", "uint64"]),
+  copy: library.func("nvu_copy", "uint32", ["uint64", "uint32", "uint32", "int"]),
 };
 
 /** A path or name as C wants it. @throws TypeError when it holds a NUL. */

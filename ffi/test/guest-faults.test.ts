@@ -22,7 +22,7 @@ describe("guest memory that the front-end truncated", () => {
     ["touched by JavaScript reads as zeroes and is reported once", "touch"],
     ["touched by a worker is reported in that worker only", "worker"],
     ["touched by libvhost-user ends the connection", "library"],
-    ["is reported when a scatter writes to it", "scatter"],
+    ["is reported when a copy writes to it", "copy"],
   ])("%s", (_name, what) => {
     expect(run(what)).toEqual({ status: 0, signal: null, out: "ok\n" });
   });

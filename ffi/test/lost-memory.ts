@@ -40,12 +40,12 @@ const CASES: Record<string, () => void> = {
       assert.match(frontEnd.log[0]!, /memory is gone/);
     });
   },
-  scatter: () => {
+  copy: () => {
     lose((_frontEnd, _bytes, host) => {
       using source = SharedMemory.create(2 * PAGE);
       using copy = new NativeCopy();
-      copy.iov.set([host, PAGE, host + MIB - PAGE, PAGE]);
-      assert.equal(copy.scatter(source.address, 2), 0);
+      copy.copies.set([source.address, host, PAGE, source.address, host + MIB - PAGE, PAGE]);
+      assert.equal(copy.run(0, 2, false), 2);
       assert.equal(guestMemoryFaulted(), true);
     });
   },

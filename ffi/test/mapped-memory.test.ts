@@ -49,30 +49,62 @@ describe("mapFile()", () => {
 });
 
 describe("NativeCopy", () => {
-  it("scatters a mapping over segments and gathers it again", () => {
+  it.each([false, true])("makes the copies of its table in order (streaming: %s)", (streaming) => {
     using memory = SharedMemory.create(4 * PAGE);
     using copy = new NativeCopy();
-    using mapped = mapFile(file("scatter", 2 * PAGE), 2 * PAGE);
-    copy.iov.set([memory.address + 10, 100, memory.address + PAGE, 5000]);
-    expect(copy.scatter(mapped.address + 7, 2)).toBe(0);
+    using mapped = mapFile(file("copied", 2 * PAGE), 2 * PAGE);
+    copy.copies.set([mapped.address + 1, memory.address, 2 * PAGE - 1]);
+    copy.copies.set([mapped.address + 7, memory.address + 10, 100], 3);
+    copy.copies.set([mapped.address + 107, memory.address + PAGE + 3, 5000], 6);
+    copy.copies.set([memory.address + 10, memory.address + 3 * PAGE, 100], 9);
+    expect(copy.run(1, 4, streaming)).toBe(4);
+    expect(memory.bytes[0]).toBe(0);
+    expect(memory.bytes[9]).toBe(0);
     expect(memory.bytes[10]).toBe(7);
     expect(memory.bytes[109]).toBe(106);
     expect(memory.bytes[110]).toBe(0);
-    expect(memory.bytes[PAGE + 4999]).toBe((7 + 100 + 4999) % 251);
-    expect(copy.gather(memory.address + 3 * PAGE, 1)).toBe(0);
+    for (let i = 0; i < 5000; i++) {
+      expect(memory.bytes[PAGE + 3 + i]).toBe((107 + i) % 251);
+    }
+    expect(memory.bytes[PAGE + 5003]).toBe(0);
     expect(memory.bytes[3 * PAGE + 1]).toBe(8);
   });
 
-  it("answers -EIO when the file was truncated under it, again and again", () => {
+  it("copies past the caches what it copies otherwise, whatever the alignment", () => {
     using memory = SharedMemory.create(2 * PAGE);
     using copy = new NativeCopy();
-    const path = file("shrinking", 2 * PAGE);
-    using mapped = mapFile(path, 2 * PAGE);
-    copy.iov.set([memory.address, PAGE, memory.address + PAGE, PAGE]);
-    truncateSync(path, PAGE);
-    for (let i = 0; i < 100; i++) expect(copy.scatter(mapped.address, 2)).toBe(-EIO);
-    expect(copy.scatter(mapped.address, 1)).toBe(0);
+    using mapped = mapFile(file("aligned", PAGE), PAGE);
+    for (const bytes of [0, 1, 15, 63, 64, 65, 127, 128, 200]) {
+      for (const from of [0, 1, 63]) {
+        for (const to of [0, 1, 16, 63]) {
+          memory.bytes.fill(0xff);
+          copy.copies.set([mapped.address + from, memory.address + PAGE + to, bytes]);
+          expect(copy.run(0, 1, true)).toBe(1);
+          const expected = new Uint8Array(2 * PAGE).fill(0xff);
+          for (let i = 0; i < bytes; i++) expected[PAGE + to + i] = (from + i) % 251;
+          expect(memory.bytes).toEqual(expected);
+        }
+      }
+    }
   });
+
+  it.each([false, true])(
+    "stops where the file was truncated under it, again and again (streaming: %s)",
+    (streaming) => {
+      using memory = SharedMemory.create(2 * PAGE);
+      using copy = new NativeCopy();
+      const path = file("shrinking", 2 * PAGE);
+      using mapped = mapFile(path, 2 * PAGE);
+      const { address } = mapped;
+      copy.copies.set([address, memory.address, PAGE, address + PAGE, memory.address + PAGE, PAGE]);
+      copy.copies.set([address + 1, memory.address, 1], 6);
+      truncateSync(path, PAGE);
+      for (let i = 0; i < 100; i++) expect(copy.run(0, 3, streaming)).toBe(1);
+      expect(copy.run(2, 3, streaming)).toBe(3);
+      expect(memory.bytes[0]).toBe(1);
+      expect(copy.run(1, 3, streaming)).toBe(1);
+    },
+  );
 });
 
 describe("SharedMemory", () => {

@@ -24,7 +24,8 @@ export interface ByteSink {
   append(source: Uint8Array, start: number, length: number): number;
   /**
    * Appends `length` bytes that lie in a file mapping at `source`. Returns 0, or -EIO when the
-   * mapping could not be read (disk error, truncated file).
+   * mapping could not be read (disk error, truncated file). They may be copied later, with those of
+   * other requests; if that fails, this request is handled again and copies at once.
    */
   appendMapped(source: HostAddress, length: number): number;
 }
@@ -36,8 +37,8 @@ export interface Writable {
   /** Copies `length` bytes of `source` from `start` on to `offset`. The caller minds the room. */
   write(offset: number, source: Uint8Array, start: number, length: number): void;
   /**
-   * Copies `length` bytes from a file mapping at `source` to `offset`, guarded: returns 0, or -EIO
-   * when the mapping could not be read. The caller minds the room.
+   * Copies `length` bytes from a file mapping at `source` to `offset`, guarded, now or later: as in
+   * `ByteSink.appendMapped`. The caller minds the room.
    */
   writeMapped(offset: number, source: HostAddress, length: number): number;
 }

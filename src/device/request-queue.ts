@@ -9,10 +9,12 @@ import { EINTR } from "../base/errno.ts";
 import type { Logger } from "../base/logger.ts";
 import { type FuseServer, PARKED } from "../fuse/server.ts";
 import type { Chain } from "../virtio/chain.ts";
+import { CopyList } from "../virtio/copy-list.ts";
 import type { GuestMemory } from "../virtio/guest-memory.ts";
 import type { NativeCopy } from "../virtio/native-copy.ts";
 import { NONE, type RingLayout, SplitQueue } from "../virtio/split-queue.ts";
 import type { ParkedRequest, ParkedRequests, Resumable } from "./parked-requests.ts";
+import { ReplyBatch } from "./reply-batch.ts";
 
 /** Chains answered from one queue before the others get their turn. */
 export const BATCH_CHAINS_MAX = 64;
@@ -33,7 +35,8 @@ export class RequestQueue implements Resumable {
   readonly index: number;
   readonly #signalsEarly: boolean;
   readonly #server: FuseServer;
-  readonly #native: NativeCopy;
+  readonly #copies: CopyList;
+  readonly #batch: ReplyBatch;
   readonly #logger: Logger;
   readonly #parking: ParkedRequests;
   /** Taken from the ring and not answered, and those of them that can be now. */
@@ -44,6 +47,14 @@ export class RequestQueue implements Resumable {
   #state: QueueState | undefined;
   /** Where a paused ring goes on. */
   #pausedAt: number | undefined;
+  /** Answers a request of the ring that was answered before, or parks it after all. */
+  readonly #again = (head: number): number => {
+    const ring = this.#ring!;
+    ring.reload(head);
+    const written = this.#answer(ring.chain);
+    if (written === PARKED) this.#parked.add(this.#parking.park(this, head));
+    return written;
+  };
   #kickFd = -1;
   #callFd = -1;
 
@@ -62,7 +73,8 @@ export class RequestQueue implements Resumable {
     this.index = index;
     this.#signalsEarly = signalsEarly;
     this.#server = server;
-    this.#native = native;
+    this.#copies = new CopyList(native);
+    this.#batch = new ReplyBatch(this.#copies, BATCH_CHAINS_MAX);
     this.#parking = parking;
     this.#logger = logger;
   }
@@ -92,7 +104,7 @@ export class RequestQueue implements Resumable {
     this.#callFd = state.callFd;
     if (this.#ring !== undefined && this.#memory === memory && sameRing(this.#state, state)) return;
     const lastAvail = this.#ring?.lastAvail ?? this.#pausedAt ?? state.lastAvail;
-    const ring = new SplitQueue(memory, { ...state, lastAvail }, this.#native);
+    const ring = new SplitQueue(memory, { ...state, lastAvail }, this.#copies);
     for (const { head } of this.#parked) ring.retake(head);
     this.#ring = ring;
     this.#pausedAt = undefined;
@@ -154,24 +166,26 @@ export class RequestQueue implements Resumable {
     const ring = this.#ring;
     if (ring === undefined || ring.broken !== undefined) return 0;
     let answered = this.#ready.length > 0 ? this.#serveReady(ring) : 0;
-    let unseenBytes = 0;
+    const batch = this.#batch;
+    batch.begin();
     while (answered < BATCH_CHAINS_MAX) {
       const head = ring.next();
       if (head === NONE) break;
+      this.#copies.begin();
       const written = this.#answer(ring.chain);
       answered += 1;
       if (written === PARKED) {
+        this.#copies.discard();
         this.#parked.add(this.#parking.park(this, head));
         continue;
       }
-      ring.complete(head, written);
-      unseenBytes += written;
-      if (this.#signalsEarly && unseenBytes >= UNSEEN_BYTES_MAX) {
-        unseenBytes = 0;
-        this.#publish(ring);
+      batch.add(head, written);
+      if ((this.#signalsEarly && batch.bytes >= UNSEEN_BYTES_MAX) || batch.isCrowded) {
+        this.#show(ring);
+        batch.begin();
       }
     }
-    if (answered > 0) this.#publish(ring);
+    if (answered > 0) this.#show(ring);
     if (ring.broken !== undefined) this.#complain("virtqueue stopped", ring.broken);
     return answered;
   }
@@ -203,6 +217,12 @@ export class RequestQueue implements Resumable {
   /** Asks the driver for kicks. True when requests came in meanwhile: serve them before waiting. */
   enableNotifications(): boolean {
     return this.#ring?.enableNotifications() ?? false;
+  }
+
+  /** Completes the batch, and shows the driver all that is done. */
+  #show(ring: SplitQueue): void {
+    this.#batch.complete(ring, this.#again);
+    this.#publish(ring);
   }
 
   #publish(ring: SplitQueue): void {

@@ -12,14 +12,18 @@ import {
   VRING_DESC_F_WRITE,
   vringDesc,
 } from "../abi/virtio.ts";
+import type { CopyList } from "./copy-list.ts";
 import type { GuestMemory } from "./guest-memory.ts";
-import type { NativeCopy } from "./native-copy.ts";
 import { Segments } from "./segments.ts";
 
 /** Descriptors in an indirect table. Old guests put more into one than the ring has entries. */
 export const MAX_INDIRECT_DESCRIPTORS = 1024;
 
 const DESCRIPTOR_BYTES = vringDesc.size;
+/** In 32-bit words: a descriptor, and in it the length, and the flags with `next` above them. */
+const DESCRIPTOR_WORDS = vringDesc.size / 4;
+const LENGTH = vringDesc.at.len / 4;
+const FLAGS = vringDesc.at.flags / 4;
 
 /** An address that is in no window. */
 const NOWHERE = -1;
@@ -35,18 +39,18 @@ export class Chain {
   /** Why the chain breaks the rules, or undefined. Its halves hold what came before the fault. */
   malformed: string | undefined = undefined;
   readonly #memory: GuestMemory;
-  readonly #table: DataView;
+  readonly #table: Uint32Array;
   readonly #indirectOffered: boolean;
-  /** A copy of an indirect table that lies across windows: made when there is one. */
-  #straddling: DataView | undefined;
+  /** A copy of an indirect table that lies across windows or unaligned: made when there is one. */
+  #moved: Uint32Array | undefined;
 
   /** `table` is the descriptor table, `indirect` whether the feature was negotiated. */
-  constructor(memory: GuestMemory, table: DataView, indirect: boolean, native: NativeCopy) {
+  constructor(memory: GuestMemory, table: Uint32Array, indirect: boolean, copies: CopyList) {
     this.#memory = memory;
     this.#table = table;
     this.#indirectOffered = indirect;
-    this.readable = new Segments(memory, native);
-    this.writable = new Segments(memory, native);
+    this.readable = new Segments(memory, copies);
+    this.writable = new Segments(memory, copies);
   }
 
   /** Walks the chain at `head`, which is below the ring's size. */
@@ -54,26 +58,27 @@ export class Chain {
     this.readable.clear();
     this.writable.clear();
     const table = this.#table;
-    this.malformed = this.#walk(table, 0, table.byteLength / DESCRIPTOR_BYTES, head, false);
+    this.malformed = this.#walk(table, 0, table.length / DESCRIPTOR_WORDS, head, false);
   }
 
   /**
-   * Walks `count` descriptors at `base` of `table`, from the one at `first` on. A chain that is
+   * Walks `count` descriptors at word `base` of `table`, from the one at `first` on. A chain that is
    * longer than its table has a loop. Each word is read once.
    */
   #walk(
-    table: DataView,
+    table: Uint32Array,
     base: number,
     count: number,
     first: number,
     nested: boolean,
   ): string | undefined {
-    let at = base + first * DESCRIPTOR_BYTES;
+    const { readable, writable } = this;
+    let at = base + first * DESCRIPTOR_WORDS;
     for (let left = count; left > 0; left--) {
-      const low = table.getUint32(at, true);
-      const high = table.getUint32(at + 4, true);
-      const length = table.getUint32(at + vringDesc.at.len, true);
-      const flagsAndNext = table.getUint32(at + vringDesc.at.flags, true);
+      const low = table[at]!;
+      const high = table[at + 1]!;
+      const length = table[at + LENGTH]!;
+      const flagsAndNext = table[at + FLAGS]!;
       const address = high < HIGH_LIMIT ? high * TWO_TO_32 + low : NOWHERE;
       if ((flagsAndNext & VRING_DESC_F_INDIRECT) !== 0) {
         if (nested) return "indirect table inside another";
@@ -82,15 +87,15 @@ export class Chain {
       }
       // Empty descriptors are let pass: they add nothing.
       if ((flagsAndNext & VRING_DESC_F_WRITE) !== 0) {
-        if (!this.writable.add(address, length)) return "buffer outside memory";
+        if (!writable.add(address, length)) return "buffer outside memory";
       } else {
-        if (this.writable.count > 0) return "readable descriptor after a writable one";
-        if (!this.readable.add(address, length)) return "buffer outside memory";
+        if (writable.count > 0) return "readable descriptor after a writable one";
+        if (!readable.add(address, length)) return "buffer outside memory";
       }
       if ((flagsAndNext & VRING_DESC_F_NEXT) === 0) return undefined;
       const next = flagsAndNext >>> 16;
       if (next >= count) return "next descriptor out of range";
-      at = base + next * DESCRIPTOR_BYTES;
+      at = base + next * DESCRIPTOR_WORDS;
     }
     return "descriptor loop";
   }
@@ -104,12 +109,13 @@ export class Chain {
     const memory = this.#memory;
     const window = memory.find(address);
     if (window < 0) return "indirect table outside memory";
-    if (address + length <= memory.end(window)) {
-      return this.#walk(memory.views[window]!, address - memory.start(window), count, 0, true);
+    const offset = address - memory.foundStart;
+    if (address + length <= memory.foundEnd && offset % 4 === 0) {
+      return this.#walk(memory.words[window]!, offset / 4, count, 0, true);
     }
-    this.#straddling ??= new DataView(new ArrayBuffer(MAX_INDIRECT_DESCRIPTORS * DESCRIPTOR_BYTES));
-    const copy = new Uint8Array(this.#straddling.buffer);
+    this.#moved ??= new Uint32Array(MAX_INDIRECT_DESCRIPTORS * DESCRIPTOR_WORDS);
+    const copy = new Uint8Array(this.#moved.buffer);
     if (!memory.copyStraddling(address, length, copy)) return "indirect table outside memory";
-    return this.#walk(this.#straddling, 0, count, 0, true);
+    return this.#walk(this.#moved, 0, count, 0, true);
   }
 }

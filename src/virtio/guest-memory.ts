@@ -41,13 +41,16 @@ export class GuestMemory {
   readonly bytes: readonly Uint8Array[];
   readonly words: readonly Uint32Array[];
   readonly views: readonly DataView[];
+  /** Where the windows begin in this process. */
+  readonly hosts: Float64Array;
   readonly #starts: Float64Array;
   readonly #ends: Float64Array;
-  readonly #hosts: Float64Array;
   readonly #viewAcross: ViewAcross;
   /** The window that `find` found last: where it begins for the guest, and where it ends. */
   foundStart = 0;
   foundEnd = 0;
+  /** What makes a guest address in it one of this process, when added. */
+  foundShift = 0;
   #found = 0;
 
   /**
@@ -60,7 +63,7 @@ export class GuestMemory {
     const sorted = windows.toSorted((a, b) => a.guestAddress - b.guestAddress);
     this.#starts = Float64Array.from(sorted, (window) => window.guestAddress);
     this.#ends = Float64Array.from(sorted, (w) => w.guestAddress + w.buffer.byteLength);
-    this.#hosts = Float64Array.from(sorted, (window) => window.hostAddress);
+    this.hosts = Float64Array.from(sorted, (window) => window.hostAddress);
     this.bytes = sorted.map((window) => new Uint8Array(window.buffer));
     this.words = sorted.map(({ buffer }) => new Uint32Array(buffer, 0, buffer.byteLength >>> 2));
     this.views = sorted.map((window) => new DataView(window.buffer));
@@ -97,11 +100,6 @@ export class GuestMemory {
     return this.#ends[index]!;
   }
 
-  /** Where window `index` begins in this process. */
-  host(index: number): number {
-    return this.#hosts[index]!;
-  }
-
   /**
    * All of `[address, address + length)` in this process, as one run of bytes; undefined when it is
    * not in one region.
@@ -109,7 +107,7 @@ export class GuestMemory {
   viewHost(address: number, length: number): HostView | undefined {
     for (let index = 0; index < this.bytes.length; index++) {
       const bytes = this.bytes[index]!;
-      const offset = address - this.host(index);
+      const offset = address - this.hosts[index]!;
       if (offset >= 0 && offset + length <= bytes.length) {
         return { buffer: bytes.buffer as ArrayBuffer, offset };
       }
@@ -142,6 +140,7 @@ export class GuestMemory {
         this.#found = middle;
         this.foundStart = this.#starts[middle]!;
         this.foundEnd = this.#ends[middle]!;
+        this.foundShift = this.hosts[middle]! - this.foundStart;
         return middle;
       }
     }

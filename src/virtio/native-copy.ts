@@ -1,15 +1,14 @@
 /**
- * A copy from a file mapping into guest memory that survives a fault: the one step of a reply that
- * is not done in TypeScript. The transport injects it; nothing here knows how it is made.
+ * Copies from file mappings into guest memory that survive a fault: the one step of a reply that is
+ * not done in TypeScript. The transport injects it; nothing here knows how it is made.
  */
-import type { HostAddress } from "../base/brands.ts";
-
 export interface NativeCopy {
-  /** Where to: pairs of host address and length, filled in by the caller before `scatter`. */
-  readonly iov: Float64Array;
+  /** What to copy: triples of source, target (addresses in this process) and bytes. */
+  readonly copies: Float64Array;
   /**
-   * Copies from a file mapping at `source` into the first `count` pairs, in order. Returns 0, or
-   * -EIO when the mapping could not be read (disk error, truncated file).
+   * Makes the copies [first, end) of the table, in order. Returns where it ended: `end`, or the first
+   * copy whose mapping could not be read (disk error, truncated file). `streaming`: past the
+   * processor's caches.
    */
-  scatter(source: HostAddress, count: number): number;
+  run(first: number, end: number, streaming: boolean): number;
 }

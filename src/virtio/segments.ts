@@ -5,8 +5,8 @@
 import { assert } from "../base/assert.ts";
 import type { HostAddress } from "../base/brands.ts";
 import type { Readable, Writable } from "../base/segments.ts";
+import { COPY_NUMBERS, type CopyList } from "./copy-list.ts";
 import type { GuestMemory } from "./guest-memory.ts";
-import type { NativeCopy } from "./native-copy.ts";
 
 /**
  * Pieces in one half of a chain. Descriptors that cross windows make more than one piece each, so
@@ -26,9 +26,10 @@ export class Segments implements Readable, Writable {
   /** Pieces in all. */
   count = 0;
   readonly #windows = new Uint16Array(MAX_SEGMENTS);
-  readonly #offsets = new Uint32Array(MAX_SEGMENTS);
+  /** Where the pieces lie in this process. */
+  readonly #addresses = new Float64Array(MAX_SEGMENTS);
   readonly #lengths = new Uint32Array(MAX_SEGMENTS);
-  readonly #native: NativeCopy;
+  readonly #copies: CopyList;
   #memory: GuestMemory;
   /** The piece that was touched last, and the position it begins at: accesses mostly go upwards. */
   #piece = 0;
@@ -37,9 +38,9 @@ export class Segments implements Readable, Writable {
   #scratch: Uint8Array = new Uint8Array(0);
   #scratchWords: Uint32Array = new Uint32Array(0);
 
-  constructor(memory: GuestMemory, native: NativeCopy) {
+  constructor(memory: GuestMemory, copies: CopyList) {
     this.#memory = memory;
-    this.#native = native;
+    this.#copies = copies;
   }
 
   clear(): void {
@@ -60,7 +61,7 @@ export class Segments implements Readable, Writable {
     if (window < 0 || index === MAX_SEGMENTS || length === 0) return length === 0;
     if (address + length > memory.foundEnd) return this.#addAcross(address, length);
     this.#windows[index] = window;
-    this.#offsets[index] = address - memory.foundStart;
+    this.#addresses[index] = address + memory.foundShift;
     this.#lengths[index] = length;
     this.count = index + 1;
     this.length += length;
@@ -92,7 +93,7 @@ export class Segments implements Readable, Writable {
       const bytes = Math.min(total - done, this.#lengths[piece]! - within);
       this.#fromGuest(
         this.#windows[piece]!,
-        this.#offsets[piece]! + within,
+        this.#addresses[piece]! + within,
         target,
         start + done,
         bytes,
@@ -114,7 +115,7 @@ export class Segments implements Readable, Writable {
       const bytes = Math.min(length - done, this.#lengths[piece]! - within);
       this.#toGuest(
         this.#windows[piece]!,
-        this.#offsets[piece]! + within,
+        this.#addresses[piece]! + within,
         source,
         start + done,
         bytes,
@@ -126,27 +127,58 @@ export class Segments implements Readable, Writable {
 
   writeMapped(offset: number, source: HostAddress, length: number): number {
     assert(offset + length <= this.length, "reply beyond the room");
-    if (length === 0) return 0;
-    const { iov } = this.#native;
-    const capacity = iov.length >>> 1;
-    let done = 0;
-    let within = this.#seek(offset);
-    while (done < length) {
-      const from = done;
-      let pairs = 0;
-      while (done < length && pairs < capacity) {
-        const piece = this.#piece;
-        const bytes = Math.min(length - done, this.#lengths[piece]! - within);
-        iov[2 * pairs] = this.#memory.host(this.#windows[piece]!) + this.#offsets[piece]! + within;
-        iov[2 * pairs + 1] = bytes;
-        pairs++;
-        done += bytes;
-        within = done < length ? this.#next() : 0;
+    const copies = this.#copies;
+    for (let done = 0; done < length; ) {
+      if (copies.count === copies.capacity) {
+        const status = copies.make();
+        if (status !== 0) return status;
       }
-      const status = this.#native.scatter((source + from) as HostAddress, pairs);
-      if (status !== 0) return status;
+      done += this.#listCopies(offset + done, source + done, length - done);
     }
-    return 0;
+    return copies.settle();
+  }
+
+  /**
+   * Lists the copies of up to `length` bytes to `offset` on, as many as there is room for, at least
+   * one. Pieces that lie together in this process are one copy. Returns how many bytes that is.
+   */
+  #listCopies(offset: number, source: number, length: number): number {
+    const { table, capacity } = this.#copies;
+    const addresses = this.#addresses;
+    const lengths = this.#lengths;
+    const within = this.#seek(offset);
+    let piece = this.#piece;
+    let pieceStart = this.#pieceStart;
+    let { count } = this.#copies;
+    let target = addresses[piece]! + within;
+    let left = lengths[piece]! - within;
+    let end = -1;
+    let done = 0;
+    for (;;) {
+      if (left > length - done) left = length - done;
+      const at = count * COPY_NUMBERS;
+      if (target === end) {
+        table[at - 1]! += left;
+      } else if (count < capacity) {
+        table[at] = source + done;
+        table[at + 1] = target;
+        table[at + 2] = left;
+        count++;
+      } else {
+        break;
+      }
+      done += left;
+      if (done === length) break;
+      end = target + left;
+      pieceStart += lengths[piece]!;
+      piece++;
+      target = addresses[piece]!;
+      left = lengths[piece]!;
+    }
+    this.#piece = piece;
+    this.#pieceStart = pieceStart;
+    this.#copies.count = count;
+    return done;
   }
 
   /** Makes the piece that holds `position` the current one; gives the position within it. */
@@ -167,12 +199,13 @@ export class Segments implements Readable, Writable {
 
   #fromGuest(
     window: number,
-    offset: number,
+    address: number,
     target: Uint8Array,
     start: number,
     length: number,
   ): void {
     const memory = this.#memory;
+    const offset = address - memory.hosts[window]!;
     if (length > WORD_LOOP_BYTES || ((offset | start) & 3) !== 0 || !this.#hasWords(target)) {
       bulkCopy.call(memory.bytes[window]!, target, start, offset, offset + length);
       return;
@@ -185,12 +218,13 @@ export class Segments implements Readable, Writable {
 
   #toGuest(
     window: number,
-    offset: number,
+    address: number,
     source: Uint8Array,
     start: number,
     length: number,
   ): void {
     const memory = this.#memory;
+    const offset = address - memory.hosts[window]!;
     if (length > WORD_LOOP_BYTES || ((offset | start) & 3) !== 0 || !this.#hasWords(source)) {
       bulkCopy.call(source, memory.bytes[window]!, offset, start, start + length);
       return;

@@ -26,8 +26,8 @@ import {
 } from "../abi/virtio.ts";
 import { assert } from "../base/assert.ts";
 import { Chain } from "./chain.ts";
+import type { CopyList } from "./copy-list.ts";
 import type { GuestMemory, HostView } from "./guest-memory.ts";
-import type { NativeCopy } from "./native-copy.ts";
 
 /** Entries in a ring: what QEMU allows at most. */
 export const MAX_QUEUE_SIZE = 1024;
@@ -84,7 +84,7 @@ export class SplitQueue {
   #published: number;
 
   /** Throws InvalidRing for parts that are misaligned or not in memory. */
-  constructor(memory: GuestMemory, ring: RingLayout, native: NativeCopy) {
+  constructor(memory: GuestMemory, ring: RingLayout, copies: CopyList) {
     const { size } = ring;
     if (!Number.isInteger(size) || size < 1 || size > MAX_QUEUE_SIZE || (size & (size - 1)) !== 0) {
       throw new InvalidRing(`a ring of ${size} entries`);
@@ -101,8 +101,8 @@ export class SplitQueue {
     this.#used = new Uint16Array(used.buffer, used.offset, usedBytes / 2);
     this.#usedElements = new Uint32Array(used.buffer, used.offset, (usedBytes - 2) / 4);
     this.#taken = new Uint8Array(size);
-    const descriptors = new DataView(table.buffer, table.offset, tableBytes);
-    this.chain = new Chain(memory, descriptors, ring.indirect, native);
+    const descriptors = new Uint32Array(table.buffer, table.offset, tableBytes / 4);
+    this.chain = new Chain(memory, descriptors, ring.indirect, copies);
     this.#lastAvail = ring.lastAvail & 0xffff;
     this.#availIdx = this.#lastAvail;
     this.#usedIdx = Atomics.load(this.#used, IDX);
@@ -117,6 +117,11 @@ export class SplitQueue {
   /** Used entries written so far, modulo 2^16. */
   get usedIdx(): number {
     return this.#usedIdx;
+  }
+
+  /** Requests that the driver has made available and nobody has taken. Its word: not checked yet. */
+  get backlog(): number {
+    return (Atomics.load(this.#avail, IDX) - this.#lastAvail) & 0xffff;
   }
 
   /** Whether `next` would find a request: one look at the driver's index, for who polls it. */

@@ -47,7 +47,7 @@ function observe(count: number, signalsEarly: boolean) {
       return reply.length;
     },
   } as unknown as FuseServer;
-  const native = { iov: new Float64Array(0), scatter: () => 0 };
+  const native = { copies: new Float64Array(0), run: (_: number, end: number) => end };
   const parked = new ParkedRequests({
     misses: new Misses(),
     timeoutMilliseconds: 0,

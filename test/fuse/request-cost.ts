@@ -15,6 +15,7 @@ import { silentLogger } from "../../src/base/logger.ts";
 import type { ByteSink } from "../../src/base/segments.ts";
 import type { Attributes, Entry, NameBytes } from "../../src/fuse/file-system.ts";
 import { FuseServer } from "../../src/fuse/server.ts";
+import { CopyList } from "../../src/virtio/copy-list.ts";
 import { GuestMemory } from "../../src/virtio/guest-memory.ts";
 import { SplitQueue } from "../../src/virtio/split-queue.ts";
 import { INDIRECT, NEXT, WRITE } from "../virtio/fake-driver.ts";
@@ -67,7 +68,10 @@ const view = new DataView(buffer);
 const memory = new GuestMemory([{ guestAddress: GUEST, hostAddress: HOST, buffer }]);
 const avail = new Uint16Array(buffer, 0x10000, 3 + SIZE);
 const indirect = !process.argv.includes("--direct");
-const native = { iov: new Float64Array(2 * 1024), scatter: () => 0 };
+const copies = new CopyList({
+  copies: new Float64Array(3 * 1024),
+  run: (_, end) => end,
+});
 const server = new FuseServer(new InstantFileSystem(), { logger: silentLogger });
 const queue = new SplitQueue(
   memory,
@@ -80,7 +84,7 @@ const queue = new SplitQueue(
     eventIdx: true,
     indirect: true,
   },
-  native,
+  copies,
 );
 
 /** Lays the same request at every head, as Linux does: headers apart from the rest. */

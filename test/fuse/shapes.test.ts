@@ -61,7 +61,7 @@ test.each(shapes)("$name is answered the same in pieces of any size", ({ bytes, 
   });
   fc.assert(
     fc.property(cutUp, ({ request, reply, indirect, header }) => {
-      const driver = new FakeDriver({ size: 64, pairs: 8 });
+      const driver = new FakeDriver({ size: 64, copies: 8 });
       driver.mapping = mapping();
       const queue = driver.start();
       // Linux gives headers descriptors of their own.

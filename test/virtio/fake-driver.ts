@@ -5,6 +5,7 @@ import {
   VRING_DESC_F_WRITE,
   vringDesc,
 } from "../../src/abi/virtio.ts";
+import { COPY_NUMBERS, CopyList } from "../../src/virtio/copy-list.ts";
 import { GuestMemory, type MemoryWindow } from "../../src/virtio/guest-memory.ts";
 import type { NativeCopy } from "../../src/virtio/native-copy.ts";
 import { type RingLayout, SplitQueue } from "../../src/virtio/split-queue.ts";
@@ -36,10 +37,13 @@ export class FakeDriver implements NativeCopy {
   readonly windows: readonly MemoryWindow[];
   readonly memory: GuestMemory;
   readonly size: number;
-  readonly iov: Float64Array;
-  /** What `scatter` copies from; its first byte is at address 0. */
+  readonly copies: Float64Array;
+  /** What `run` copies from; its first byte is at address 0. */
   mapping: Uint8Array = new Uint8Array(0);
-  scatters = 0;
+  /** For every `run`: how many copies it was to make, and whether past the caches. */
+  readonly runs: [copies: number, streaming: boolean][] = [];
+  /** What the queues that this starts put their copies into. */
+  readonly list: CopyList;
   readonly #eventIdx: boolean;
   readonly #table: DataView;
   readonly #avail: Uint16Array;
@@ -54,8 +58,8 @@ export class FakeDriver implements NativeCopy {
     eventIdx = false,
     indirect = true,
     lastAvail = 0,
-    /** What one `scatter` takes. */
-    pairs = 4,
+    /** Copies that fit into the table. */
+    copies = 4,
     /** Further windows, behind the usual ones. */
     windows = [] as readonly MemoryWindow[],
   } = {}) {
@@ -67,7 +71,8 @@ export class FakeDriver implements NativeCopy {
     this.windows = [...usual, ...windows];
     this.memory = new GuestMemory(this.windows);
     this.size = size;
-    this.iov = new Float64Array(2 * pairs);
+    this.copies = new Float64Array(COPY_NUMBERS * copies);
+    this.list = new CopyList(this);
     this.#eventIdx = eventIdx;
     const ring = this.windows[3]!.buffer;
     const host = this.windows[3]!.hostAddress;
@@ -91,7 +96,7 @@ export class FakeDriver implements NativeCopy {
   }
 
   start(changes: Partial<RingLayout> = {}): SplitQueue {
-    return new SplitQueue(this.memory, { ...this.#layout, ...changes }, this);
+    return new SplitQueue(this.memory, { ...this.#layout, ...changes }, this.list);
   }
 
   get layout(): RingLayout {
@@ -183,20 +188,21 @@ export class FakeDriver implements NativeCopy {
     }
   }
 
-  scatter(source: number, count: number): number {
-    this.scatters++;
-    let from = source;
-    for (let pair = 0; pair < count; pair++) {
-      const address = this.iov[2 * pair]!;
-      const length = this.iov[2 * pair + 1]!;
+  run(first: number, end: number, streaming: boolean): number {
+    this.runs.push([end - first, streaming]);
+    for (let index = first; index < end; index++) {
+      const [source, address, length] = this.copies.subarray(COPY_NUMBERS * index) as unknown as [
+        number,
+        number,
+        number,
+      ];
       const window = this.#windowOf(address, "hostAddress");
       if (window === undefined) throw new Error(`no host memory at ${address}`);
+      if (source + length > this.mapping.length) return index;
       const target = new Uint8Array(window.buffer, address - window.hostAddress, length);
-      if (from + length > this.mapping.length) return -5;
-      target.set(this.mapping.subarray(from, from + length));
-      from += length;
+      target.set(this.mapping.subarray(source, source + length));
     }
-    return 0;
+    return end;
   }
 
   #windowOf(address: number, kind: "guestAddress" | "hostAddress"): MemoryWindow | undefined {

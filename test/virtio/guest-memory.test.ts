@@ -44,7 +44,7 @@ test("windows may come in any order", () => {
   const memory = memoryOf([0x3000, 16], [0x1000, 16]);
   expect(memory.start(memory.find(0x100f))).toBe(0x1000);
   expect(memory.start(memory.find(0x3000))).toBe(0x3000);
-  expect(memory.host(memory.find(0x3000))).toBe(HOST + 0x6000);
+  expect(memory.hosts[memory.find(0x3000)]).toBe(HOST + 0x6000);
   expect(memory.end(memory.find(0x3000))).toBe(0x3010);
 });
 
