@@ -1,55 +1,41 @@
 /**
- * Checks a whole store on disk: every object against its digest, every blob against its chunks and
- * its own digest, every directory for what it names, every root. Reads what is committed when it
- * begins; servers and an importer may go on meanwhile.
+ * Checks a whole store on disk: every object against its digest, every list of chunks against its
+ * checksum and what it names, every directory and root against what they name. Others may import,
+ * serve and collect meanwhile: no transaction is held for long, and what seems wrong is looked at
+ * again.
+ *
+ * Each object is hashed once. A file of several chunks is not hashed as a whole beside that: its
+ * list was proven when it was put, and has a checksum. `wholeBlobs` does it nevertheless.
  */
+import { availableParallelism } from "node:os";
 import type { DatabaseSync } from "node:sqlite";
-import { setImmediate as nextTurn } from "node:timers/promises";
-import { createHasher } from "../castore/blake3.ts";
-import { DIGEST_BYTES, Digest } from "../castore/digest.ts";
-import { acceptsSize } from "../castore/directory.ts";
-import type { Node } from "../castore/node.ts";
-import { decodeEntry } from "../castore/proto.ts";
-import { openIndex, prepareRows } from "./disk-index.ts";
-import { indexPath, OBJECT_CHUNK } from "./disk-layout.ts";
+import { DIGEST_BYTES } from "../castore/digest.ts";
+import { isPlausible, openIndex, prepareRows } from "./disk-index.ts";
+import { indexPath, OBJECT_CHUNK, SEGMENT_BYTES_MAX } from "./disk-layout.ts";
 import { DiskObjects } from "./disk-objects.ts";
-import { CorruptObject } from "./errors.ts";
-import { CHUNK_BYTES_MAX } from "./fastcdc.ts";
-import { RecentSizes } from "./recent-sizes.ts";
 import { RootTable } from "./root-table.ts";
 import { indexFailure } from "./sqlite-failure.ts";
+import { DirectoryLinks } from "./upkeep/directory-links.ts";
+import { FaultFinder } from "./upkeep/fault-finder.ts";
+import { ObjectList, segmentGroups } from "./upkeep/object-list.ts";
+import { objectTasks } from "./upkeep/object-tasks.ts";
+import type { SegmentShare } from "./upkeep/segment-plan.ts";
+import { Turns } from "./upkeep/turns.ts";
+import { VerifyCrew } from "./upkeep/verify-crew.ts";
+import type { ObjectTask, VerifyOutcome, VerifyTask } from "./upkeep/verify-messages.ts";
+import type { VerifyProgress, VerifyReport } from "./upkeep/verify-report.ts";
+import { newProgress } from "./upkeep/verify-report.ts";
 
-/** Faults that a report lists; more are counted only. */
-export const FAULTS_LISTED_MAX = 10_000;
-const PROGRESS_MILLISECONDS = 50;
-
-export interface VerifyProgress {
-  chunks: number;
-  directories: number;
-  /** Blobs of more than one chunk; the others are among the chunks. */
-  blobs: number;
-  roots: number;
-  /** Read so far. */
-  bytes: number;
-  /** Of chunks and directories together, as the index says. */
-  readonly objectsExpected: number;
-  faults: number;
-}
-
-export interface Fault {
-  readonly what: "chunk" | "blob" | "directory" | "root";
-  /** Digest, or the name of a root. */
-  readonly which: string;
-  /** What is wrong with it. */
-  readonly fault: string;
-}
-
-export interface VerifyReport extends Readonly<VerifyProgress> {
-  /** The first FAULTS_LISTED_MAX of them. */
-  readonly listed: readonly Fault[];
-}
+/** What one thread has done before others would have started. */
+const BYTES_ALONE_MAX = 64 * 1024 * 1024;
+const OBJECTS_ALONE_MAX = 10_000;
+const BLOBS_PER_TASK = 256;
 
 export interface VerifyOptions {
+  /** Hashes files of several chunks as a whole, too. */
+  readonly wholeBlobs?: boolean;
+  /** Worker threads; left out: as many as there are processors, for a store that is worth it. */
+  readonly threads?: number;
   readonly onProgress?: (progress: Readonly<VerifyProgress>) => void;
   readonly signal?: AbortSignal;
 }
@@ -65,7 +51,7 @@ export async function verifyStore(
   const database = openIndex(path, "read");
   try {
     using objects = new DiskObjects(path, database);
-    return await new Verification(database, objects, options).run();
+    return await new Verification(path, database, objects, options).run();
   } catch (error) {
     throw indexFailure(error, indexPath(path));
   } finally {
@@ -74,163 +60,161 @@ export async function verifyStore(
 }
 
 class Verification {
+  readonly #path: string;
   readonly #database: DatabaseSync;
-  readonly #objects: DiskObjects;
   readonly #options: VerifyOptions;
-  readonly #progress: VerifyProgress;
-  readonly #listed: Fault[] = [];
-  readonly #sizes = new RecentSizes();
-  readonly #buffer = new Uint8Array(CHUNK_BYTES_MAX);
-  #turnEnds = 0;
+  readonly #progress = newProgress();
+  readonly #finder: FaultFinder;
+  readonly #links = new DirectoryLinks();
+  readonly #turns: Turns;
+  readonly #shares = new Map<number, SegmentShare>();
 
-  constructor(database: DatabaseSync, objects: DiskObjects, options: VerifyOptions) {
+  constructor(path: string, database: DatabaseSync, objects: DiskObjects, options: VerifyOptions) {
+    this.#path = path;
     this.#database = database;
-    this.#objects = objects;
     this.#options = options;
-    const count = prepareRows(database, "SELECT count(*) FROM objects").get();
-    const objectsExpected = (count as unknown as [number])[0];
-    this.#progress = {
-      chunks: 0,
-      directories: 0,
-      blobs: 0,
-      roots: 0,
-      bytes: 0,
-      objectsExpected,
-      faults: 0,
-    };
+    this.#finder = new FaultFinder(objects, this.#progress);
+    this.#turns = new Turns(options.signal, () => options.onProgress?.(this.#progress));
   }
 
   async run(): Promise<VerifyReport> {
-    // As they lie on disk: read in order, and read ahead by the kernel.
-    const objects = prepareRows(
+    this.#census();
+    const data = { directory: this.#path, wholeBlobs: this.#options.wholeBlobs ?? false };
+    await using crew = new VerifyCrew(data, this.#threads());
+    await this.#eachObject(crew);
+    await this.#eachBlob(crew);
+    for (const link of this.#links.doubtful()) {
+      this.#finder.link(link);
+      if (this.#turns.over) await this.#turns.pause();
+    }
+    this.#finder.roots(new RootTable(this.#database), this.#links);
+    this.#options.onProgress?.(this.#progress);
+    return { ...this.#progress, listed: this.#finder.listed };
+  }
+
+  #threads(): number {
+    const { objectsExpected, bytesExpected } = this.#progress;
+    const small = objectsExpected <= OBJECTS_ALONE_MAX && bytesExpected <= BYTES_ALONE_MAX;
+    return this.#options.threads ?? (small ? 0 : availableParallelism());
+  }
+
+  /** What there is, by segment. */
+  #census(): void {
+    const rows = prepareRows(
       this.#database,
-      "SELECT kind, digest, length FROM objects ORDER BY segment, offset",
+      "SELECT segment, offset, length, length(digest) FROM objects",
     );
-    for (const row of objects.iterate()) {
-      const [kind, digest, length] = row as unknown as [number, Uint8Array, number];
-      if (isDigest(digest)) this.#object(kind, Digest.from(digest), length);
-      else this.#fault("chunk", "?", "the index has an object without a digest");
-      if (performance.now() >= this.#turnEnds) await this.#pause();
+    for (const row of rows.iterate()) {
+      const [segment, offset, stated, digestBytes] = row as unknown as number[];
+      const location = { segment: segment!, offset: offset!, length: stated! };
+      // A damaged row may say anything.
+      const length = isPlausible(location, SEGMENT_BYTES_MAX) ? location.length : 0;
+      if (digestBytes !== DIGEST_BYTES) this.#finder.rowWithoutDigest("chunk");
+      let share = this.#shares.get(location.segment);
+      if (share === undefined) {
+        share = { objects: 0, bytes: 0 };
+        this.#shares.set(location.segment, share);
+      }
+      share.objects += 1;
+      share.bytes += length;
+      this.#progress.objectsExpected += 1;
+      this.#progress.bytesExpected += length;
     }
-    for (const row of prepareRows(this.#database, "SELECT digest FROM blobs").iterate()) {
-      const [digest] = row as unknown as [Uint8Array];
-      if (isDigest(digest)) await this.#blob(Digest.from(digest));
-      else this.#fault("blob", "?", "the index has a blob without a digest");
-    }
-    this.#roots();
-    this.#options.onProgress?.(this.#progress);
-    return { ...this.#progress, listed: this.#listed };
   }
 
-  #object(kind: number, digest: Digest, length: number): void {
-    if (kind === OBJECT_CHUNK) {
-      this.#progress.chunks += 1;
-      this.#attempt("chunk", digest, () => {
-        this.#objects.readChunk({ digest, size: length }, this.#buffer);
-        this.#progress.bytes += length;
+  /** As they lie on disk: read in order, and read ahead by the kernel. */
+  async #eachObject(crew: VerifyCrew): Promise<void> {
+    const work = new Work(crew, this.#turns);
+    const segments = [...this.#shares.keys()].sort((a, b) => a - b);
+    for (const group of segmentGroups(segments, this.#shares)) {
+      const list = new ObjectList(this.#database, group);
+      for (const task of objectTasks(list)) {
+        await work.give(task, (outcome) => this.#takeObjects(task, outcome));
+      }
+    }
+    await work.end();
+  }
+
+  #takeObjects(task: ObjectTask, outcome: VerifyOutcome): void {
+    if (outcome.kind !== "objects") return;
+    for (const [i, kind] of task.kinds.entries()) {
+      if (kind === OBJECT_CHUNK) {
+        this.#progress.chunks += 1;
+      } else {
+        this.#progress.directories += 1;
+        if (task.whole[i] === 0) this.#progress.partial += 1;
+      }
+    }
+    this.#progress.bytes += outcome.bytes;
+    this.#finder.objects(task, outcome);
+    this.#links.add(task, outcome);
+  }
+
+  async #eachBlob(crew: VerifyCrew): Promise<void> {
+    const work = new Work(crew, this.#turns);
+    const rotten = this.#finder.rottenChunks();
+    for (const digests of this.#blobDigests()) {
+      await work.give({ kind: "blobs", digests, rotten }, (outcome) => {
+        if (outcome.kind !== "blobs") return;
+        this.#progress.blobs += outcome.blobs;
+        this.#progress.partial += outcome.partial;
+        this.#progress.bytes += outcome.bytes;
+        this.#finder.blobs(outcome);
       });
-      return;
     }
-    this.#progress.directories += 1;
-    this.#attempt("directory", digest, () => {
-      const directory = this.#objects.directory(digest);
-      if (directory === undefined) return;
-      this.#progress.bytes += length;
-      this.#sizes.putDirectory(digest, directory.size, directory.entries.length);
-      for (const { name, node } of directory.entries) {
-        const fault = this.#nodeFault(node);
-        if (fault !== undefined) {
-          this.#fault("directory", `${digest}`, `${JSON.stringify(textOf(name))}: ${fault}`);
-        }
-      }
-    });
+    await work.end();
   }
 
-  async #blob(digest: Digest): Promise<void> {
-    this.#progress.blobs += 1;
-    const chunks = this.#attempt("blob", digest, () => this.#objects.statBlob(digest)?.chunks);
-    const hasher = createHasher();
-    for (const chunk of chunks ?? []) {
-      const there = this.#attempt("blob", digest, () =>
-        this.#objects.readChunk(chunk, this.#buffer),
-      );
-      if (there === undefined) return;
-      if (!there) {
-        this.#fault("blob", `${digest}`, `chunk ${chunk.digest} is missing`);
-        return;
-      }
-      hasher.update(this.#buffer.subarray(0, chunk.size));
-      this.#progress.bytes += chunk.size;
-      if (performance.now() >= this.#turnEnds) await this.#pause();
+  /** Some at a time, so that no transaction goes on while they are looked at. */
+  *#blobDigests(): Generator<Uint8Array> {
+    const next = prepareRows(
+      this.#database,
+      "SELECT digest FROM blobs WHERE digest > ? ORDER BY digest LIMIT ?",
+    );
+    let after = new Uint8Array(0);
+    for (;;) {
+      const rows = next.all(after, BLOBS_PER_TASK) as unknown as [Uint8Array<ArrayBuffer>][];
+      const last = rows.at(-1);
+      if (last === undefined) return;
+      after = last[0];
+      const sound = rows.filter(([digest]) => digest.length === DIGEST_BYTES);
+      for (let i = sound.length; i < rows.length; i += 1) this.#finder.rowWithoutDigest("blob");
+      const digests = new Uint8Array(sound.length * DIGEST_BYTES);
+      for (const [i, [digest]] of sound.entries()) digests.set(digest, i * DIGEST_BYTES);
+      yield digests;
     }
-    if (chunks !== undefined && !hasher.digest().equals(digest)) {
-      this.#fault("blob", `${digest}`, "its chunks make up something else");
-    }
-  }
-
-  #roots(): void {
-    const roots = new RootTable(this.#database);
-    for (const name of roots.list()) {
-      this.#progress.roots += 1;
-      try {
-        const entry = roots.get(name);
-        if (entry === undefined) continue;
-        const fault = this.#nodeFault(decodeEntry(entry).node);
-        if (fault !== undefined) this.#fault("root", textOf(name), fault);
-      } catch (error) {
-        this.#fault("root", textOf(name), (error as Error).message);
-      }
-    }
-  }
-
-  /** What is wrong with what `node` names, as far as a look into the index tells. */
-  #nodeFault(node: Node): string | undefined {
-    if (node.kind === "symlink") return undefined;
-    if (node.kind === "file") {
-      const size = this.#objects.blobSize(node.digest);
-      if (size === undefined) return `blob ${node.digest} is missing`;
-      return size === node.size ? undefined : `blob ${node.digest} has another size`;
-    }
-    try {
-      const size = this.#sizes.directory(node.digest) ?? this.#objects.directorySize(node.digest);
-      if (size === undefined) return `directory ${node.digest} is missing`;
-      const right = acceptsSize(size.size, size.children, node.size);
-      return right ? undefined : `directory ${node.digest} has another size`;
-    } catch {
-      return `directory ${node.digest} is rotten`;
-    }
-  }
-
-  /** Undefined, and a fault noted, when `step` finds damage. */
-  #attempt<T>(what: Fault["what"], digest: Digest, step: () => T): T | undefined {
-    try {
-      return step();
-    } catch (error) {
-      if (!(error instanceof CorruptObject)) throw error;
-      const cause = error.cause instanceof Error ? `: ${error.cause.message}` : "";
-      const other = error.digest.equals(digest) ? "" : ` (chunk ${error.digest})`;
-      this.#fault(what, `${digest}`, `rotten or unreadable${other}${cause}`);
-      return undefined;
-    }
-  }
-
-  #fault(what: Fault["what"], which: string, fault: string): void {
-    this.#progress.faults += 1;
-    if (this.#listed.length < FAULTS_LISTED_MAX) this.#listed.push({ what, which, fault });
-  }
-
-  async #pause(): Promise<void> {
-    this.#options.onProgress?.(this.#progress);
-    await nextTurn();
-    this.#options.signal?.throwIfAborted();
-    this.#turnEnds = performance.now() + PROGRESS_MILLISECONDS;
   }
 }
 
-function isDigest(value: unknown): value is Uint8Array {
-  return value instanceof Uint8Array && value.length === DIGEST_BYTES;
-}
+/** Tasks that are under way. */
+class Work {
+  readonly #crew: VerifyCrew;
+  readonly #turns: Turns;
+  readonly #running = new Set<Promise<void>>();
+  #failure: { readonly error: unknown } | undefined;
 
-function textOf(name: Uint8Array): string {
-  return Buffer.from(name).toString();
+  constructor(crew: VerifyCrew, turns: Turns) {
+    this.#crew = crew;
+    this.#turns = turns;
+  }
+
+  /** Settles when there is room for the next. @throws what a task before it threw */
+  async give(task: VerifyTask, take: (outcome: VerifyOutcome) => void): Promise<void> {
+    const run = this.#crew
+      .run(task)
+      .then(take)
+      .catch((error: unknown) => {
+        this.#failure ??= { error };
+      })
+      .finally(() => this.#running.delete(run));
+    this.#running.add(run);
+    while (this.#running.size >= this.#crew.tasksMax) await Promise.race(this.#running);
+    if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.#turns.over) await this.#turns.pause();
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#running);
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
 }

@@ -9,7 +9,7 @@ import { prepareRows } from "../disk-index.ts";
 import type { ObjectKind } from "../disk-layout.ts";
 import type { SegmentShares } from "./segment-plan.ts";
 
-/** Objects in one list, about: 70 bytes for each. A segment's are never in two. */
+/** Objects in one list, about: 75 bytes for each. A segment's are never in two. */
 export const LISTED_OBJECTS_MAX = 1024 * 1024;
 
 /**
@@ -40,6 +40,7 @@ export class ObjectList {
   readonly #segments: Float64Array;
   readonly #offsets: Float64Array;
   readonly #lengths: Float64Array;
+  readonly #whole: Uint8Array;
   /** Positions in the arrays above, in the order of the list. */
   readonly #order: Uint32Array;
 
@@ -53,18 +54,23 @@ export class ObjectList {
     this.#segments = new Float64Array(capacity);
     this.#offsets = new Float64Array(capacity);
     this.#lengths = new Float64Array(capacity);
-    const rows = prepareRows(database, `SELECT kind, digest, segment, offset, length ${where}`);
+    this.#whole = new Uint8Array(capacity);
+    const rows = prepareRows(
+      database,
+      `SELECT kind, digest, segment, offset, length, whole ${where}`,
+    );
     let size = 0;
     for (const row of rows.iterate()) {
       // More may have come since they were counted.
       if (size === capacity) break;
-      const [kind, digest, segment, offset, length] = row as unknown as Row;
+      const [kind, digest, segment, offset, length, whole] = row as unknown as Row;
       if (digest.length !== DIGEST_BYTES) continue;
       this.#digests.set(digest, size * DIGEST_BYTES);
       this.#kinds[size] = kind;
       this.#segments[size] = segment;
       this.#offsets[size] = offset;
       this.#lengths[size] = length;
+      this.#whole[size] = whole;
       size += 1;
     }
     this.size = size;
@@ -81,6 +87,11 @@ export class ObjectList {
     return Digest.at(this.#digests, this.#order[i]! * DIGEST_BYTES);
   }
 
+  /** Everything below the directory is said to be stored. */
+  isWhole(i: number): boolean {
+    return this.#whole[this.#order[i]!] === 1;
+  }
+
   /** Fills in where the object lies. */
   locate(i: number, location: Location): void {
     const at = this.#order[i]!;
@@ -90,4 +101,11 @@ export class ObjectList {
   }
 }
 
-type Row = [kind: number, digest: Uint8Array, segment: number, offset: number, length: number];
+type Row = [
+  kind: number,
+  digest: Uint8Array,
+  segment: number,
+  offset: number,
+  length: number,
+  whole: number,
+];
