@@ -14,7 +14,7 @@ export interface Candidate {
 }
 
 /** Commands whose arguments are targets; `rm` takes names of roots. */
-const TARGET_COMMANDS = new Set(["ls", "tree", "cat", "stat", "export"]);
+const TARGET_COMMANDS = new Set(["ls", "tree", "cat", "stat", "export", "push"]);
 
 /** `words` without the name of the program; the last one, perhaps empty, is being typed. */
 export function wantedCompletion(program: Command, words: readonly string[]): Wanted {

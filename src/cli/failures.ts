@@ -6,7 +6,9 @@ import {
   CorruptObject,
   ExportError,
   ImportError,
+  InvalidGraph,
   MissingObject,
+  SourceUnavailable,
   StoreError,
 } from "../store/errors.ts";
 import { CommandError } from "./command-error.ts";
@@ -56,7 +58,14 @@ export function describeFailure(error: unknown, command: string | undefined): Fa
 
 /** Whether the store as a whole is the trouble, not something in it or what goes in or out. */
 function storeItself(error: StoreError): boolean {
-  const others = [CorruptObject, ExportError, ImportError, MissingObject];
+  const others = [
+    CorruptObject,
+    ExportError,
+    ImportError,
+    InvalidGraph,
+    MissingObject,
+    SourceUnavailable,
+  ];
   return !others.some((kind) => error instanceof kind);
 }
 

@@ -7,6 +7,8 @@ import { addExport } from "./commands/export.ts";
 import { addGc } from "./commands/gc.ts";
 import { addImport } from "./commands/import.ts";
 import { addLs } from "./commands/ls.ts";
+import { addPull } from "./commands/pull.ts";
+import { addPush } from "./commands/push.ts";
 import { addRm } from "./commands/rm.ts";
 import { addRoots } from "./commands/roots.ts";
 import { addServe } from "./commands/serve.ts";
@@ -54,6 +56,8 @@ export function makeProgram(context: Context): Command {
   addVerify(program, context);
   addGc(program, context);
   addExport(program, context);
+  addPush(program, context);
+  addPull(program, context);
   addStoreServe(program, context);
   addCompletion(program, context);
   return program;

@@ -39,6 +39,42 @@ export async function* rootFirst(
 }
 
 /**
+ * The directory `root` and all below it, every one once, each after those that it names: the root
+ * last.
+ * @throws MissingObject when `get` does not know one.
+ */
+export async function* leavesFirst(
+  root: Digest,
+  get: (digest: Digest) => Promise<Directory | undefined>,
+): AsyncGenerator<Directory> {
+  const require = async (digest: Digest): Promise<Frame> => {
+    const directory = await get(digest);
+    if (directory === undefined) throw new MissingObject("directory", digest);
+    return { directory, next: 0 };
+  };
+  const seen = new Set([root.key]);
+  const stack = [await require(root)];
+  for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
+    const entry = frame.directory.entries[frame.next];
+    frame.next += 1;
+    if (entry === undefined) {
+      stack.pop();
+      yield frame.directory;
+    } else if (entry.node.kind === "directory" && !seen.has(entry.node.digest.key)) {
+      if (seen.size >= TREE_DIRECTORIES_MAX) throw new InvalidGraph("too many directories");
+      seen.add(entry.node.digest.key);
+      stack.push(await require(entry.node.digest));
+    }
+  }
+}
+
+/** A directory that is being gone through, and its next entry. */
+interface Frame {
+  readonly directory: Directory;
+  next: number;
+}
+
+/**
  * Puts directories one by one, leaves first; returns the root's node.
  * @throws InvalidGraph unless the last, and no other, is named by none.
  */

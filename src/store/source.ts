@@ -2,7 +2,7 @@
  * Where a local store gets what it lacks, and what it may be copied to: a castore service or a
  * bucket elsewhere, or another local store. See open-source.ts for the addresses.
  */
-import type { BlobService, DirectoryService } from "./services.ts";
+import type { BlobService, DirectoryService, RootService } from "./services.ts";
 
 export interface SourceOptions {
   /**
@@ -21,4 +21,6 @@ export interface Source extends AsyncDisposable {
   readonly name: string;
   readonly blobs: BlobService;
   readonly directories: DirectoryService;
+  /** Names of trees, where the source keeps such. */
+  readonly roots?: RootService;
 }

@@ -3,9 +3,10 @@ import { CommandError } from "../command-error.ts";
 import type { Context } from "../context.ts";
 import { EXIT } from "../exit-codes.ts";
 import { examples, TARGET_HELP } from "../help-text.ts";
-import { withStore } from "../open-store.ts";
+import { type ReadOptions, withReadStore } from "../open-store.ts";
 import { resolve } from "../resolve.ts";
-import { requiredStore, storeOption } from "../store-option.ts";
+import { SOURCES_HELP, sourceOption } from "../source-option.ts";
+import { storeOption } from "../store-option.ts";
 import { parseTarget } from "../target.ts";
 
 export function addCat(program: Command, context: Context): void {
@@ -15,17 +16,19 @@ export function addCat(program: Command, context: Context): void {
     .description(`Writes files to standard output, one after another.\n\n${TARGET_HELP}`)
     .argument("<target...>", "ROOT[/path] or DIGEST[/path]")
     .addOption(storeOption())
+    .addOption(sourceOption())
+    .addHelpText("after", SOURCES_HELP)
     .addHelpText("after", examples("castorefs cat --store ~/store debian/etc/os-release"))
-    .action((targets: string[], options: { store?: string }) => cat(targets, options, context));
+    .action((targets: string[], options: ReadOptions) => cat(targets, options, context));
 }
 
 async function cat(
   texts: readonly string[],
-  options: { readonly store?: string },
-  { out, args }: Context,
+  options: ReadOptions,
+  { out, err, args }: Context,
 ): Promise<void> {
   const targets = texts.map((text) => parseTarget(args.of(text)));
-  await withStore(requiredStore(options.store), {}, async (store) => {
+  await withReadStore(options, targets, err, async (store) => {
     for (const [index, target] of targets.entries()) {
       const node = await resolve(store, target);
       if (node.kind !== "file") {

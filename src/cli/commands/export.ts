@@ -1,17 +1,20 @@
 import type { Command } from "commander";
+import type { Node } from "../../castore/node.ts";
+import type { Fetcher } from "../../store/tiers/tier-fetcher.ts";
 import { CommandError } from "../command-error.ts";
 import type { Context } from "../context.ts";
 import { EXIT } from "../exit-codes.ts";
 import { examples, TARGET_HELP } from "../help-text.ts";
-import { withStore } from "../open-store.ts";
+import { type ReadOptions, warnings, withReadStore } from "../open-store.ts";
+import type { Output } from "../output.ts";
 import { Progress } from "../progress.ts";
 import { resolve } from "../resolve.ts";
-import { requiredStore, storeOption } from "../store-option.ts";
+import { SOURCES_HELP, sourceOption } from "../source-option.ts";
+import { storeOption } from "../store-option.ts";
 import { writeArchiveFile } from "../tar-file.ts";
 import { parseTarget } from "../target.ts";
 
-interface ExportCommandOptions {
-  readonly store?: string;
+interface ExportCommandOptions extends ReadOptions {
   readonly tar?: string;
 }
 
@@ -26,7 +29,9 @@ export function addExport(program: Command, context: Context): void {
     .argument("<target>", "ROOT[/path] or DIGEST[/path]")
     .argument("[path]", "where to: a new path")
     .addOption(storeOption())
+    .addOption(sourceOption())
     .option("--tar <file>", "write a tar archive to this file, or - for standard output")
+    .addHelpText("after", SOURCES_HELP)
     .addHelpText(
       "after",
       examples(
@@ -58,8 +63,9 @@ async function run(
   const target = parseTarget(args.of(text));
   const progress = new Progress(err, "exporting");
   const onProgress = progress.update.bind(progress);
-  await withStore(requiredStore(options.store), {}, async (store) => {
+  await withReadStore(options, [target], err, async (store, fetcher) => {
     const node = await resolve(store, target);
+    using _ahead = fetcher && (await fetchAhead(fetcher, node, err));
     if (path !== undefined) {
       const { exportTree } = await import("../../store/export-tree.ts");
       await exportTree(store, node, args.of(path), { onProgress });
@@ -71,6 +77,13 @@ async function run(
     // Pieces are borrowed until the next one is asked for.
     for await (const piece of archive) await out.write(Uint8Array.from(piece));
   }).finally(() => progress.clear());
+}
+
+/** An export alone would ask for one file after another. */
+async function fetchAhead(fetcher: Fetcher, node: Node, err: Output): Promise<Disposable> {
+  const { startPrefetch } = await import("../../store/tiers/prefetch.ts");
+  const root = node.kind === "directory" ? node.digest : undefined;
+  return startPrefetch(fetcher, "all", root, { logger: warnings(err), priority: "foreground" });
 }
 
 function usage(message: string, hint: string): CommandError {

@@ -5,13 +5,13 @@ import type { Context } from "../context.ts";
 import { examples, TARGET_HELP } from "../help-text.ts";
 import { jsonName } from "../name-text.ts";
 import { nameParts, nodeColumns, nodeJson, nodeStyle } from "../node-text.ts";
-import { withStore } from "../open-store.ts";
+import { type ReadOptions, withReadStore } from "../open-store.ts";
 import { resolve } from "../resolve.ts";
-import { requiredStore, storeOption } from "../store-option.ts";
+import { SOURCES_HELP, sourceOption } from "../source-option.ts";
+import { storeOption } from "../store-option.ts";
 import { parseTarget } from "../target.ts";
 
-interface LsOptions {
-  readonly store?: string;
+interface LsOptions extends ReadOptions {
   readonly long?: true;
   readonly json?: true;
 }
@@ -23,8 +23,10 @@ export function addLs(program: Command, context: Context): void {
     .description(`Lists a directory, or the roots when no target is given.\n\n${TARGET_HELP}`)
     .argument("[target]", "ROOT[/path] or DIGEST[/path]")
     .addOption(storeOption())
+    .addOption(sourceOption())
     .option("-l, --long", "show mode, size and digest")
     .option("--json", "print JSON")
+    .addHelpText("after", SOURCES_HELP)
     .addHelpText(
       "after",
       examples(
@@ -37,9 +39,9 @@ export function addLs(program: Command, context: Context): void {
 }
 
 async function ls(text: string | undefined, options: LsOptions, context: Context): Promise<void> {
-  const { out, args } = context;
+  const { out, err, args } = context;
   const target = text === undefined ? undefined : parseTarget(args.of(text));
-  await withStore(requiredStore(options.store), {}, async (store) => {
+  await withReadStore(options, target === undefined ? [] : [target], err, async (store) => {
     let entries: readonly DirectoryEntry[];
     if (target === undefined) {
       entries = await store.roots.list();

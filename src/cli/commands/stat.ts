@@ -6,14 +6,14 @@ import type { Context } from "../context.ts";
 import { bytesFigure, countFigure } from "../figures.ts";
 import { examples, TARGET_HELP } from "../help-text.ts";
 import { modeText, nodeJson } from "../node-text.ts";
-import { withStore } from "../open-store.ts";
+import { type ReadOptions, withReadStore } from "../open-store.ts";
 import type { Output } from "../output.ts";
 import { resolve } from "../resolve.ts";
-import { requiredStore, storeOption } from "../store-option.ts";
+import { SOURCES_HELP, sourceOption } from "../source-option.ts";
+import { storeOption } from "../store-option.ts";
 import { parseTarget } from "../target.ts";
 
-interface StatOptions {
-  readonly store?: string;
+interface StatOptions extends ReadOptions {
   readonly json?: true;
 }
 
@@ -24,7 +24,9 @@ export function addStat(program: Command, context: Context): void {
     .description(`Shows kind, mode, size and digest of an entry.\n\n${TARGET_HELP}`)
     .argument("<target>", "ROOT[/path] or DIGEST[/path]")
     .addOption(storeOption())
+    .addOption(sourceOption())
     .option("--json", "print JSON")
+    .addHelpText("after", SOURCES_HELP)
     .addHelpText(
       "after",
       examples(
@@ -35,9 +37,13 @@ export function addStat(program: Command, context: Context): void {
     .action((target: string, options: StatOptions) => stat(target, options, context));
 }
 
-async function stat(text: string, options: StatOptions, { out, args }: Context): Promise<void> {
+async function stat(
+  text: string,
+  options: StatOptions,
+  { out, err, args }: Context,
+): Promise<void> {
   const target = parseTarget(args.of(text));
-  await withStore(requiredStore(options.store), {}, async (store) => {
+  await withReadStore(options, [target], err, async (store) => {
     const node = await resolve(store, target);
     const more = await details(store, node);
     if (options.json) return out.json({ ...nodeJson(node), ...more });

@@ -7,18 +7,18 @@ import { bytesFigure, countFigure } from "../figures.ts";
 import { examples, TARGET_HELP } from "../help-text.ts";
 import { jsonName } from "../name-text.ts";
 import { nameParts, nodeJson } from "../node-text.ts";
-import { withStore } from "../open-store.ts";
+import { type ReadOptions, withReadStore } from "../open-store.ts";
 import { wholeNumber } from "../option-values.ts";
 import type { Output } from "../output.ts";
 import { resolve } from "../resolve.ts";
-import { requiredStore, storeOption } from "../store-option.ts";
+import { SOURCES_HELP, sourceOption } from "../source-option.ts";
+import { storeOption } from "../store-option.ts";
 import { parseTarget } from "../target.ts";
 
 /** Linux's PATH_MAX allows no deeper path. */
 const DEPTH_MAX = 2048;
 
-interface TreeOptions {
-  readonly store?: string;
+interface TreeOptions extends ReadOptions {
   readonly depth: number;
   readonly json?: true;
 }
@@ -37,12 +37,14 @@ export function addTree(program: Command, context: Context): void {
     .description(`Shows a directory and everything below it.\n\n${TARGET_HELP}`)
     .argument("<target>", "ROOT[/path] or DIGEST[/path]")
     .addOption(storeOption())
+    .addOption(sourceOption())
     .addOption(
       new Option("-d, --depth <number>", "go no deeper than this")
         .default(DEPTH_MAX, "no limit")
         .argParser(wholeNumber(1, DEPTH_MAX)),
     )
     .option("--json", "print JSON, one object a line, each with its path")
+    .addHelpText("after", SOURCES_HELP)
     .addHelpText(
       "after",
       examples(
@@ -53,9 +55,13 @@ export function addTree(program: Command, context: Context): void {
     .action((target: string, options: TreeOptions) => tree(target, options, context));
 }
 
-async function tree(text: string, options: TreeOptions, { out, args }: Context): Promise<void> {
+async function tree(
+  text: string,
+  options: TreeOptions,
+  { out, err, args }: Context,
+): Promise<void> {
   const target = parseTarget(args.of(text));
-  await withStore(requiredStore(options.store), {}, async (store) => {
+  await withReadStore(options, [target], err, async (store) => {
     const node = await resolve(store, target);
     if (options.json) return jsonLines(out, store, node, [], options.depth);
     const totals: Totals = { directories: 0, files: 0, symlinks: 0, bytes: 0 };

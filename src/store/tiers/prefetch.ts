@@ -5,14 +5,13 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Logger } from "../../base/logger.ts";
 import type { Digest } from "../../castore/digest.ts";
-import type { Directory } from "../../castore/directory.ts";
 import { CorruptObject, MissingObject, SourceUnavailable, StoreError } from "../errors.ts";
-import type { WantedObject } from "../object-fetcher.ts";
+import type { FetchPriority, WantedObject } from "../object-fetcher.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { eachSeveral } from "./several.ts";
 import type { Fetcher } from "./tier-fetcher.ts";
 import type { Trace } from "./trace.ts";
-import { visitDirectories } from "./tree-order.ts";
+import { type FetchOne, fetchContents, fetchDirectories } from "./tree-fetch.ts";
 
 /** Objects that are being fetched ahead at a time. */
 export const PREFETCH_OBJECTS_MAX = 16;
@@ -30,6 +29,8 @@ export interface PrefetchOptions {
   /** Ends it. */
   readonly signal?: AbortSignal;
   readonly clock?: Clock;
+  /** The background, when left out. */
+  readonly priority?: FetchPriority;
 }
 
 /** Counted so far. */
@@ -71,12 +72,14 @@ class PrefetchRun {
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
+  readonly #priority: FetchPriority;
   #pause = PREFETCH_PAUSE_MILLISECONDS;
 
-  constructor(fetcher: Fetcher, { logger, clock }: PrefetchOptions, signal: AbortSignal) {
+  constructor(fetcher: Fetcher, options: PrefetchOptions, signal: AbortSignal) {
     this.#fetcher = fetcher;
-    this.#logger = logger;
-    this.#clock = clock ?? systemClock;
+    this.#logger = options.logger;
+    this.#clock = options.clock ?? systemClock;
+    this.#priority = options.priority ?? "background";
     this.#signal = signal;
   }
 
@@ -100,26 +103,10 @@ class PrefetchRun {
   }
 
   async #tree(root: Digest, withContents: boolean): Promise<void> {
-    const directories = await visitDirectories(root, PREFETCH_OBJECTS_MAX, (digest) =>
-      this.#directory(digest),
-    );
-    if (!withContents) return;
-    const files = async function* (this: PrefetchRun): AsyncGenerator<WantedObject> {
-      for (let i = 0; i < directories.size; i += 1) {
-        const directory = await this.#directory(directories.at(i));
-        for (const { node } of directory?.entries ?? []) {
-          if (node.kind !== "file") continue;
-          yield { kind: "blob", digest: node.digest, size: node.size, heal: false };
-        }
-      }
-    };
-    await eachSeveral(files.call(this), PREFETCH_OBJECTS_MAX, (wanted) => this.#fetch(wanted));
-  }
-
-  /** Undefined: it is not to be had. */
-  async #directory(digest: Digest): Promise<Directory | undefined> {
-    await this.#fetch({ kind: "directory", digest, heal: false });
-    return this.#fetcher.local.directory(digest);
+    const { local } = this.#fetcher;
+    const fetch: FetchOne = (wanted) => this.#fetch(wanted);
+    const directories = await fetchDirectories(local, root, PREFETCH_OBJECTS_MAX, fetch);
+    if (withContents) await fetchContents(local, directories, PREFETCH_OBJECTS_MAX, fetch);
   }
 
   /** Tries for as long as sources cannot be reached. */
@@ -127,7 +114,7 @@ class PrefetchRun {
     for (;;) {
       this.#signal.throwIfAborted();
       try {
-        await this.#fetcher.fetch(wanted, "background");
+        await this.#fetcher.fetch(wanted, this.#priority);
         this.counts.objects += 1;
         this.#pause = PREFETCH_PAUSE_MILLISECONDS;
         if (this.counts.objects % TURN_OBJECTS === 0) await nextTurn();
