@@ -8,7 +8,6 @@ import type { DatabaseSync } from "node:sqlite";
 import { blake3 } from "../castore/blake3.ts";
 import type { Digest } from "../castore/digest.ts";
 import type { Directory } from "../castore/directory.ts";
-import { acceptsSize } from "../castore/directory.ts";
 import type { Name } from "../castore/name.ts";
 import type { DirectoryNode, Node } from "../castore/node.ts";
 import { directoryNode } from "../castore/node.ts";
@@ -21,9 +20,9 @@ import { openIndex } from "./disk-index.ts";
 import { indexPath, OBJECT_CHUNK, OBJECT_DIRECTORY, SEGMENT_BYTES_MAX } from "./disk-layout.ts";
 import { DiskObjects } from "./disk-objects.ts";
 import { MissingObject, StoreError } from "./errors.ts";
+import { KnownObjects } from "./known-objects.ts";
 import { inTransaction, ObjectTableWriter } from "./object-rows.ts";
-import type { DirectorySize } from "./recent-sizes.ts";
-import { RecentSizes } from "./recent-sizes.ts";
+import { ReadSnapshot } from "./read-snapshot.ts";
 import { RootTableWriter } from "./root-table.ts";
 import { SegmentTable } from "./segment-table.ts";
 import { SegmentWriter } from "./segment-writer.ts";
@@ -36,6 +35,9 @@ import type { WriterSlot } from "./writer-slots.ts";
 /** A batch is committed when it has this many bytes, or this many objects. */
 export const BATCH_BYTES_MAX = 64 * 1024 * 1024;
 export const BATCH_OBJECTS_MAX = 20_000;
+
+/** Pages of the index in memory: a batch touches many, all over the index of a large store. */
+const CACHE_KIBIBYTES = 16 * 1024;
 
 /** Smaller limits, for tests. */
 export interface DiskWriterOptions {
@@ -54,8 +56,9 @@ export class DiskWriter implements StoreWriter {
   readonly #objectRows: ObjectTableWriter;
   readonly #blobRows: BlobTableWriter;
   readonly #roots: RootTableWriter;
+  readonly #snapshot: ReadSnapshot;
   readonly #batch = new WriteBatch();
-  readonly #recent = new RecentSizes();
+  readonly #known: KnownObjects;
   readonly #chunkBuffer = createChunkBuffer();
   readonly #location: Location = { segment: 0, offset: 0, length: 0 };
   readonly #batchBytesMax: number;
@@ -73,8 +76,10 @@ export class DiskWriter implements StoreWriter {
     const database = openIndex(directory, "write");
     this.#database = database;
     try {
-      database.exec("PRAGMA synchronous = FULL");
+      database.exec(`PRAGMA synchronous = FULL; PRAGMA cache_size = -${CACHE_KIBIBYTES}`);
+      this.#snapshot = new ReadSnapshot(database);
       this.#objects = new DiskObjects(directory, database);
+      this.#known = new KnownObjects(this.#objects, this.#batch, this.#snapshot);
       const table = new SegmentTable(database);
       this.#segmentTable = table;
       this.#segments = new SegmentWriter({
@@ -82,6 +87,7 @@ export class DiskWriter implements StoreWriter {
         end: table.end(slot.slot),
         begin: () => {
           this.#commit();
+          this.#snapshot.end();
           return inTransaction(database, () => table.begin(slot.slot));
         },
         segmentBytesMax: options.segmentBytesMax ?? SEGMENT_BYTES_MAX,
@@ -120,7 +126,7 @@ export class DiskWriter implements StoreWriter {
   endBlob(blob: BlobStat & Chunk): void {
     this.#guarded(() => {
       for (const { digest, size } of blob.chunks) {
-        if (this.#chunkSize(digest) !== size) {
+        if (this.#known.chunkSize(digest) !== size) {
           throw new MissingObject(`chunk of ${size} bytes`, digest);
         }
       }
@@ -130,7 +136,7 @@ export class DiskWriter implements StoreWriter {
 
   putDirectory(directory: Directory): DirectoryNode {
     return this.#guarded(() => {
-      for (const { node } of directory.entries) this.#requireNode(node);
+      for (const { node } of directory.entries) this.#known.requireNode(node);
       const encoded = encodeDirectory(directory);
       const digest = blake3(encoded);
       this.#putDirectory(digest, encoded, directory.size, directory.entries.length);
@@ -145,7 +151,7 @@ export class DiskWriter implements StoreWriter {
 
   putRoot(name: Name, node: Node): void {
     this.#guarded(() => {
-      this.#requireNode(node);
+      this.#known.requireNode(node);
       this.#commit(() => this.#roots.put(name, encodeEntry(node)));
     });
   }
@@ -153,6 +159,7 @@ export class DiskWriter implements StoreWriter {
   [Symbol.dispose](): void {
     try {
       this.#segments[Symbol.dispose]();
+      this.#snapshot[Symbol.dispose]();
       // Leaves the index in one file where nobody else is at work, as a backup wants it.
       this.#database.exec("PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)");
     } catch {
@@ -167,6 +174,7 @@ export class DiskWriter implements StoreWriter {
   #putChunk({ digest }: Chunk, bytes: Uint8Array): void {
     if (this.#batch.chunkSize(digest) !== undefined) return;
     const location = this.#location;
+    this.#snapshot.begin();
     if (this.#objects.locate(OBJECT_CHUNK, digest, location)) return;
     this.#append(bytes);
     this.#batch.addChunk(digest, location);
@@ -174,7 +182,7 @@ export class DiskWriter implements StoreWriter {
 
   #putDirectory(digest: Digest, encoded: Uint8Array, size: number, children: number): void {
     if (this.#batch.directory(digest) !== undefined) return;
-    this.#recent.putDirectory(digest, size, children);
+    this.#known.recent.putDirectory(digest, size, children);
     const stored = this.#objects.locate(OBJECT_DIRECTORY, digest, this.#location);
     if (stored && this.#objects.isWhole(digest)) return;
     if (!stored) this.#append(encoded);
@@ -193,7 +201,8 @@ export class DiskWriter implements StoreWriter {
   #endBlob(blob: BlobStat & Chunk): BlobStat & Chunk {
     const { digest, size, chunks } = blob;
     if (chunks.length > 1) this.#addBlob(digest, size, packChunks(chunks));
-    this.#recent.putBlob(digest, size);
+    // What is in the batch is found there.
+    else if (this.#batch.chunkSize(digest) === undefined) this.#known.recent.putBlob(digest, size);
     this.#endOfObject();
     return blob;
   }
@@ -202,6 +211,7 @@ export class DiskWriter implements StoreWriter {
     if (!isChunkList(chunks, size)) throw new StoreError(`the chunks of ${digest} do not add up`);
     if (this.#batch.blobSize(digest) !== undefined) return;
     const state = this.#objects.stateOfBlob(digest);
+    this.#known.recent.putBlob(digest, size);
     if (state === "whole") return;
     this.#batch.addBlob({ digest, size, chunks, replace: state === "damaged" });
   }
@@ -216,6 +226,7 @@ export class DiskWriter implements StoreWriter {
   #commit(also?: () => void): void {
     if (this.#batch.size === 0 && also === undefined) return;
     const end = this.#segments.sync();
+    this.#snapshot.end();
     inTransaction(this.#database, () => {
       this.#batch.writeTo(this.#objectRows, this.#blobRows);
       if (end !== undefined) this.#segmentTable.save(end);
@@ -224,38 +235,6 @@ export class DiskWriter implements StoreWriter {
     this.#segments.committed();
     this.#batch.clear();
     this.#batchBytes = 0;
-  }
-
-  #requireNode(node: Node): void {
-    if (node.kind === "file") this.#requireBlob(node.digest, node.size);
-    else if (node.kind === "directory") this.#requireDirectory(node);
-  }
-
-  #requireBlob(digest: Digest, size: number): void {
-    const stored =
-      this.#recent.blob(digest) ??
-      this.#batch.chunkSize(digest) ??
-      this.#batch.blobSize(digest) ??
-      this.#objects.blobSize(digest);
-    if (stored !== size) throw new MissingObject(`blob of ${size} bytes`, digest);
-  }
-
-  #requireDirectory({ digest, size }: DirectoryNode): void {
-    const stored =
-      this.#recent.directory(digest) ??
-      this.#batch.directory(digest) ??
-      this.#storedDirectory(digest);
-    if (stored === undefined || !acceptsSize(stored.size, stored.children, size)) {
-      throw new MissingObject(`directory of size ${size}`, digest);
-    }
-  }
-
-  #storedDirectory(digest: Digest): DirectorySize | undefined {
-    return this.#objects.isWhole(digest) ? this.#objects.directorySize(digest) : undefined;
-  }
-
-  #chunkSize(digest: Digest): number | undefined {
-    return this.#batch.chunkSize(digest) ?? this.#objects.chunkSize(digest);
   }
 
   /** After a failure the batch is lost: nothing more is taken, least of all what names it. */
