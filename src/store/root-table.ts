@@ -89,15 +89,16 @@ export class RemovedRoots {
     this.#list = prepareRows(database, "SELECT entry, time, checksum FROM removed");
   }
 
-  /** Those that are sound, and how many are damaged. */
-  list(): { readonly roots: RemovedRoot[]; readonly damaged: number } {
+  /** Those that are sound, and those that are not, with whatever their rows say. */
+  list(): { readonly roots: RemovedRoot[]; readonly damaged: RemovedRoot[] } {
     const rows = this.#list.all() as unknown as [Uint8Array, number, Uint8Array][];
     const roots: RemovedRoot[] = [];
+    const damaged: RemovedRoot[] = [];
     for (const [entry, time, checksum] of rows) {
-      const sound = entry instanceof Uint8Array && Number.isInteger(time);
-      if (sound && checksumMatches(entry, timeBytes(time), checksum)) roots.push({ entry, time });
+      const isSound = checksumMatches(entry, timeBytes(time), checksum);
+      (isSound ? roots : damaged).push({ entry, time });
     }
-    return { roots, damaged: rows.length - roots.length };
+    return { roots, damaged };
   }
 }
 

@@ -87,12 +87,12 @@ function addRemoved(
 ): RemovedRoot[] {
   const since = shownSince(leases);
   const { roots, damaged } = new RemovedRoots(database).list();
-  if (damaged > 0 && since < Number.POSITIVE_INFINITY) {
+  if (damaged.length > 0 && since < Number.POSITIVE_INFINITY) {
     throw new StoreError("a removed root is damaged, and somebody may still show it", {
       remedy: "end the castorefs processes that share all roots of this store, then collect again",
     });
   }
-  const forgettable: RemovedRoot[] = [];
+  const forgettable: RemovedRoot[] = [...damaged];
   for (const root of roots) {
     if (root.time < since) forgettable.push(root);
     else marker.addRoot(decodeEntry(root.entry).node, true);

@@ -280,6 +280,9 @@ test("a damaged removed root holds everybody up who may show it, and nobody else
   lease[Symbol.dispose]();
   await collect(folder);
   expect(stored(folder).size).toBe(0);
+  // Nor does it hold up whoever comes later.
+  using _later = takeLease(folder, { roots: "all" });
+  await collect(folder);
 });
 
 test("files of segments that no index knows are removed, others are not", async () => {
