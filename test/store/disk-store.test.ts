@@ -56,7 +56,8 @@ test("disk: what loses its name is remembered, with the time", async () => {
   const database = new DatabaseSync(join(folder, "index.sqlite"));
   database.exec("UPDATE removed SET time = time + 1");
   database.close();
-  expect(removedFrom(folder)).toEqual({ roots: [], damaged: 2 });
+  const after = removedFrom(folder);
+  expect([after.roots.length, after.damaged.length]).toEqual([0, 2]);
 });
 
 test("disk: several writers put at a time, each in segments of its own, and share what is the same", async () => {
