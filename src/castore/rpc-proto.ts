@@ -115,6 +115,21 @@ export function encodeBlobChunk(data: Uint8Array): Uint8Array {
   return writer.finish();
 }
 
+/** Room that any `BlobChunk` takes beside its data. */
+export const BLOB_CHUNK_OVERHEAD = 6;
+
+/** The same at the beginning of `target`, which has the room; returns how many bytes it takes. */
+export function encodeBlobChunkInto(data: Uint8Array, target: Uint8Array): number {
+  if (data.length === 0) return 0;
+  let at = 0;
+  target[at++] = (1 << 3) | BYTES;
+  let length = data.length;
+  for (; length > 0x7f; length >>>= 7) target[at++] = (length & 0x7f) | 0x80;
+  target[at++] = length;
+  target.set(data, at);
+  return at + data.length;
+}
+
 /**
  * A view of the data in `bytes`.
  * @throws InvalidMessage

@@ -1,12 +1,14 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
+  BLOB_CHUNK_OVERHEAD,
   decodeBlobChunk,
   decodeDigestMessage,
   decodeGetDirectoryRequest,
   decodeStatBlobRequest,
   decodeStatBlobResponse,
   encodeBlobChunk,
+  encodeBlobChunkInto,
   encodeDigestMessage,
   encodeGetDirectoryRequest,
   encodeStatBlobRequest,
@@ -63,6 +65,15 @@ test("messages are encoded as protobuf has them", () => {
   expect(encodeStatBlobResponse([])).toHaveLength(0);
   expect(Buffer.from(encodeBlobChunk(Buffer.from("hi"))).toString("hex")).toBe("0a026869");
   expect(encodeBlobChunk(new Uint8Array(0))).toHaveLength(0);
+});
+
+test("a piece of a blob is the same message when it is encoded in place", () => {
+  for (const length of [0, 1, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152]) {
+    const data = new Uint8Array(length).fill(7);
+    const target = new Uint8Array(length + BLOB_CHUNK_OVERHEAD);
+    const taken = encodeBlobChunkInto(data, target);
+    expect(Buffer.compare(target.subarray(0, taken), encodeBlobChunk(data)), `${length}`).toBe(0);
+  }
 });
 
 test("fields that a newer peer adds are passed over", () => {

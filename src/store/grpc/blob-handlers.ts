@@ -3,10 +3,11 @@ import type { UntypedServiceImplementation } from "@grpc/grpc-js";
 import { status } from "@grpc/grpc-js";
 import { Digest } from "../../castore/digest.ts";
 import {
+  BLOB_CHUNK_OVERHEAD,
   decodeBlobChunk,
   decodeDigestMessage,
   decodeStatBlobRequest,
-  encodeBlobChunk,
+  encodeBlobChunkInto,
   encodeDigestMessage,
   encodeStatBlobResponse,
 } from "../../castore/rpc-proto.ts";
@@ -38,13 +39,13 @@ export function blobHandlers(
       };
     }),
 
-    Read: handlers.serverStream("BlobService.Read", async (message, send, signal, fields) => {
+    Read: handlers.serverStream("BlobService.Read", async (message, sender, signal, fields) => {
       const digest = requestedDigest(decodeDigestMessage(message));
       fields["digest"] = digest.toString();
       let bytes = 0;
       for await (const piece of blobs.read(digest, {}, { signal })) {
         for (let at = 0; at < piece.length; at += PIECE_BYTES_MAX) {
-          await send(encodeBlobChunk(piece.subarray(at, at + PIECE_BYTES_MAX)));
+          await sender.sendBorrowed(piece.subarray(at, at + PIECE_BYTES_MAX));
         }
         bytes += piece.length;
         fields["bytes"] = bytes;
@@ -63,6 +64,16 @@ export function blobHandlers(
       return { message: encodeDigestMessage(digest) };
     }),
   };
+}
+
+const scratch = Buffer.alloc(PIECE_BYTES_MAX + BLOB_CHUNK_OVERHEAD);
+
+/**
+ * The message with a piece of a blob, in the one place that there is for it: grpc-js copies it
+ * before it asks for the next.
+ */
+export function serializePiece(piece: Uint8Array): Buffer {
+  return scratch.subarray(0, encodeBlobChunkInto(piece, scratch));
 }
 
 /** @throws RpcFailure with the status that the reference has for it. */

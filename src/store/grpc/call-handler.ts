@@ -22,7 +22,7 @@ export interface Answer {
 type UnaryStep = (request: Buffer, signal: AbortSignal, fields: Fields) => Promise<Answer>;
 type StreamStep = (
   request: Buffer,
-  send: (message: Uint8Array) => Promise<void>,
+  sender: MessageSender,
   signal: AbortSignal,
   fields: Fields,
 ) => Promise<void>;
@@ -63,7 +63,7 @@ export class CallHandlers {
     return (call) => {
       this.#run(method, call, async (signal, fields) => {
         const sender = new MessageSender(call, signal);
-        await step(call.request, (message) => sender.send(message), signal, fields);
+        await step(call.request, sender, signal, fields);
         call.end();
       }).catch((failure: CallStatus) => {
         // How grpc-js takes the status of a stream. The call may have ended under our hands.

@@ -12,7 +12,7 @@ import { HealthImplementation } from "grpc-health-check";
 import type { Logger } from "../../base/logger.ts";
 import type { Store } from "../services.ts";
 import type { StoreFiller } from "../store-filler.ts";
-import { blobHandlers } from "./blob-handlers.ts";
+import { blobHandlers, serializePiece } from "./blob-handlers.ts";
 import { CallHandlers } from "./call-handler.ts";
 import {
   CASTORE_PACKAGES,
@@ -129,7 +129,7 @@ function serviceNames(): CastoreService[] {
   return Object.keys(CASTORE_SERVICES) as CastoreService[];
 }
 
-/** Handlers encode and decode themselves: here messages are bytes. */
+/** Handlers decode and, mostly, encode themselves: here messages are bytes. */
 function definition(packageName: CastorePackage, service: CastoreService): ServiceDefinition {
   const methods: Record<string, MethodDefinition<Buffer, Buffer>> = {};
   for (const method of CASTORE_SERVICES[service]) {
@@ -139,7 +139,7 @@ function definition(packageName: CastorePackage, service: CastoreService): Servi
       responseStream: method === "Read" || method === "Get",
       requestSerialize: same,
       requestDeserialize: same,
-      responseSerialize: same,
+      responseSerialize: method === "Read" ? serializePiece : same,
       responseDeserialize: same,
     };
   }

@@ -27,7 +27,7 @@ export function directoryHandlers(
     return directory && { size: directory.size, children: directory.entries.length };
   };
   return {
-    Get: handlers.serverStream("DirectoryService.Get", async (message, send, signal, fields) => {
+    Get: handlers.serverStream("DirectoryService.Get", async (message, sender, signal, fields) => {
       const request = decodeGetDirectoryRequest(message);
       if (request.digest === undefined) {
         throw new RpcFailure(status.INVALID_ARGUMENT, "invalid by_what");
@@ -37,11 +37,11 @@ export function directoryHandlers(
       if (!request.recursive) {
         const directory = await directories.get(digest, { signal });
         if (directory === undefined) throw new MissingObject("directory", digest);
-        return await send(encodeDirectory(directory));
+        return await sender.send(encodeDirectory(directory));
       }
       let count = 0;
       for await (const directory of directories.getRecursive(digest, { signal })) {
-        await send(encodeDirectory(directory));
+        await sender.send(encodeDirectory(directory));
         count += 1;
         fields["directories"] = count;
       }

@@ -14,10 +14,22 @@ export class MessageSender {
   constructor(call: ServerWritableStream<Buffer, Buffer>, signal: AbortSignal) {
     this.#call = call;
     this.#signal = signal;
+    signal.addEventListener("abort", () => this.#wake?.());
   }
 
   /** Keeps `message`. Settles when there is room for the next. */
   async send(message: Uint8Array): Promise<void> {
+    this.#write(message);
+    while (this.#unsent > UNSENT_BYTES_MAX) await this.#progress();
+  }
+
+  /** Settles when `message` is needed no more. */
+  async sendBorrowed(message: Uint8Array): Promise<void> {
+    this.#write(message);
+    while (this.#unsent > 0) await this.#progress();
+  }
+
+  #write(message: Uint8Array): void {
     this.#signal.throwIfAborted();
     this.#unsent += message.length;
     const bytes = Buffer.from(message.buffer, message.byteOffset, message.byteLength);
@@ -25,13 +37,11 @@ export class MessageSender {
       this.#unsent -= message.length;
       this.#wake?.();
     });
-    while (this.#unsent > UNSENT_BYTES_MAX) await this.#progress();
   }
 
   async #progress(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
-    this.#signal.addEventListener("abort", () => resolve(), { once: true });
     await promise;
     this.#signal.throwIfAborted();
   }
