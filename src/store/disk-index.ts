@@ -1,7 +1,7 @@
 /**
- * The index of a store on disk, an SQLite database in WAL mode: one writer, any number of readers
- * in any number of processes, and a reader sees a transaction once it is committed. Opening costs
- * the same however much is stored.
+ * The index of a store on disk, an SQLite database in WAL mode: any number of readers in any number
+ * of processes, of which each sees a transaction once it is committed; writers take turns, each for
+ * a moment. Opening costs the same however much is stored.
  *
  * What the index says is not trusted: a location is checked before it is used, what lies there is
  * checked against its digest, and rows that no digest covers carry a checksum.

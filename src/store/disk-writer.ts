@@ -20,6 +20,7 @@ import { openIndex } from "./disk-index.ts";
 import { indexPath, OBJECT_CHUNK, OBJECT_DIRECTORY, SEGMENT_BYTES_MAX } from "./disk-layout.ts";
 import { DiskObjects } from "./disk-objects.ts";
 import { MissingObject, StoreError } from "./errors.ts";
+import { CHUNK_BYTES_MAX } from "./fastcdc.ts";
 import { KnownObjects } from "./known-objects.ts";
 import { inTransaction, ObjectTableWriter } from "./object-rows.ts";
 import { ReadSnapshot } from "./read-snapshot.ts";
@@ -120,7 +121,12 @@ export class DiskWriter implements StoreWriter {
   }
 
   putChunk(chunk: Chunk, bytes: Uint8Array): void {
-    this.#guarded(() => this.#putChunk(chunk, bytes));
+    this.#guarded(() => {
+      if (bytes.length !== chunk.size || bytes.length > CHUNK_BYTES_MAX) {
+        throw new StoreError(`a chunk of ${bytes.length} bytes cannot be stored`);
+      }
+      this.#putChunk(chunk, bytes);
+    });
   }
 
   endBlob(blob: BlobStat & Chunk): void {

@@ -14,6 +14,9 @@ import { treeDigest } from "./tree-digest.ts";
 /** Processes killed in one run. */
 const KILLS = Number(process.env["STORE_CRASH_KILLS"] ?? 20);
 
+const IMPORTER = new URL("crash-child.ts", import.meta.url).pathname;
+const FILLER = new URL("filler-child.ts", import.meta.url).pathname;
+
 interface Outcome {
   readonly killed: boolean;
   /** Lines, of which the first is "begun". */
@@ -45,8 +48,7 @@ function makeTree(root: string): void {
 
 /** Runs a child; kills it that many milliseconds after it has begun. */
 async function run(child: string, args: readonly string[], killAfter?: number): Promise<Outcome> {
-  const path = new URL(child, import.meta.url).pathname;
-  const running = spawn(process.execPath, [path, ...args], {
+  const running = spawn(process.execPath, [child, ...args], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   let output = "";
@@ -80,7 +82,7 @@ async function makeSubjects(): Promise<Subjects> {
   cpSync(trees[0], trees[1], { recursive: true });
   for (const name of ["large", "3", "4"]) appendFileSync(join(trees[1], "folder-2", name), "more");
   const source = join(temporary, "source");
-  await run("crash-child.ts", [source, trees[0]]);
+  await run(IMPORTER, [source, trees[0]]);
   const digestOf = (tree: string) => treeDigest(Buffer.from(tree)).digest.toString("hex");
   const digests = [digestOf(trees[0]), digestOf(trees[1])] as const;
   return { store: join(temporary, "store"), source, trees, digests };
@@ -93,9 +95,9 @@ async function runAll(
 ): Promise<[Outcome, Outcome, Outcome]> {
   openDiskStore(store, { create: true })[Symbol.dispose]();
   return await Promise.all([
-    run("crash-child.ts", [store, trees[0], "tree"], killAfter()),
-    run("crash-child.ts", [store, trees[1], "other"], killAfter()),
-    run("filler-child.ts", [store, source], killAfter()),
+    run(IMPORTER, [store, trees[0], "tree"], killAfter()),
+    run(IMPORTER, [store, trees[1], "other"], killAfter()),
+    run(FILLER, [store, source], killAfter()),
   ]);
 }
 
@@ -124,29 +126,33 @@ test("two importers and a filler of one store, each a process, all get done", as
   expect((await verifyStore(store)).faults).toBe(0);
 }, 60_000);
 
-test(`of importers and fillers at once ${KILLS} are killed: what was committed stays, and is whole`, async () => {
-  const subjects = await makeSubjects();
-  const { store } = subjects;
-  const whole = await runAll(subjects, () => undefined);
-  rmSync(store, { recursive: true });
-  const duration = Math.min(...whole.map(({ milliseconds }) => milliseconds));
-  let kept = 0;
-  for (let kills = 0; kills < KILLS; ) {
-    const outcomes = await runAll(subjects, () =>
-      Math.random() < 0.9 ? Math.random() * duration : undefined,
-    );
-    kills += outcomes.filter(({ killed }) => killed).length;
-    const stored = checkStore(store);
-    expectStored(stored, outcomes[2]);
-    expect(stored.size).toBeGreaterThanOrEqual(kept);
-    kept = stored.size;
-    if (Math.random() < 0.5) continue;
-    if (Math.random() < 0.3) await expectAllDone(subjects);
+test(
+  `of importers and fillers at once ${KILLS} are killed: what was committed stays, and is whole`,
+  async () => {
+    const subjects = await makeSubjects();
+    const { store } = subjects;
+    const whole = await runAll(subjects, () => undefined);
     rmSync(store, { recursive: true });
-    kept = 0;
-  }
-  await expectAllDone(subjects);
-}, 900_000);
+    const duration = Math.min(...whole.map(({ milliseconds }) => milliseconds));
+    let kept = 0;
+    for (let kills = 0; kills < KILLS; ) {
+      const outcomes = await runAll(subjects, () =>
+        Math.random() < 0.9 ? Math.random() * duration : undefined,
+      );
+      kills += outcomes.filter(({ killed }) => killed).length;
+      const stored = checkStore(store);
+      expectStored(stored, outcomes[2]);
+      expect(stored.size).toBeGreaterThanOrEqual(kept);
+      kept = stored.size;
+      if (Math.random() < 0.5) continue;
+      if (Math.random() < 0.3) await expectAllDone(subjects);
+      rmSync(store, { recursive: true });
+      kept = 0;
+    }
+    await expectAllDone(subjects);
+  },
+  60_000 + KILLS * 20_000,
+);
 
 /** Whatever is in the store yet: who is not killed gets done. */
 async function expectAllDone(subjects: Subjects): Promise<void> {

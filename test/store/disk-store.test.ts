@@ -3,12 +3,15 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, onTestFinished, test } from "vitest";
 import { silentLogger } from "../../src/base/logger.ts";
+import { blake3 } from "../../src/castore/blake3.ts";
 import { Directory } from "../../src/castore/directory.ts";
 import { parseName } from "../../src/castore/name.ts";
 import { fileNode, symlinkNode } from "../../src/castore/node.ts";
 import { decodeEntry } from "../../src/castore/proto.ts";
 import { openDiskReader } from "../../src/store/disk-reader.ts";
 import { openDiskStore } from "../../src/store/disk-store.ts";
+import { StoreError } from "../../src/store/errors.ts";
+import { CHUNK_BYTES_MAX } from "../../src/store/fastcdc.ts";
 import { RemovedRoots } from "../../src/store/root-table.ts";
 import type { StoreWriter } from "../../src/store/store-writer.ts";
 import { conformance } from "./conformance.ts";
@@ -94,6 +97,16 @@ test("disk: a writer that closes without a commit gives its room back", async ()
   }
   const { size } = statSync(join(folder, "segments", "00000001.seg"));
   expect(size).toBe(1000);
+});
+
+test("disk: a chunk that no reader would take is refused, and the writer takes nothing more", async () => {
+  using store = openDiskStore(temporaryFolder(), { create: true });
+  using writer = await store.openWriter();
+  const large = noise(CHUNK_BYTES_MAX + 1, 1);
+  const chunk = { digest: blake3(large), size: large.length };
+  expect(() => writer.putChunk(chunk, large)).toThrow(StoreError);
+  expect(() => writer.putBlob(noise(10, 1))).toThrow(StoreError);
+  expect(() => writer.commit()).toThrow(StoreError);
 });
 
 function removedFrom(folder: string) {
