@@ -1,14 +1,14 @@
 /** Another castorefs store of this host as a source. */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Directory } from "../../castore/directory.ts";
+import type { Name } from "../../castore/name.ts";
+import type { DirectoryNode, Node } from "../../castore/node.ts";
 import { Chunker } from "../chunker.ts";
-import { openStoreFiller } from "../disk-filler.ts";
+import { putLeavesFirst } from "../directory-graph.ts";
 import { type DiskStore, openDiskStore } from "../disk-store.ts";
 import type { BlobService, BlobStat, Chunk, DirectoryService, RootService } from "../services.ts";
 import type { Source } from "../source.ts";
-import type { StoreFiller } from "../store-filler.ts";
 import type { StoreWriter } from "../store-writer.ts";
-
-/** Chunks of one blob that wait for the disk before more of it is read. */
-const WAITING_BYTES_MAX = 8 * 1024 * 1024;
 
 /**
  * The store in the folder `path`. It is opened for reading; only what is copied to it writes.
@@ -25,6 +25,7 @@ class LocalStoreSource implements Source {
   readonly roots: RootService;
   readonly #store: DiskStore;
   #uploads: Promise<Uploads> | undefined;
+  #closed = false;
 
   constructor(path: string) {
     this.name = path;
@@ -35,70 +36,77 @@ class LocalStoreSource implements Source {
       read: (...request) => store.blobs.read(...request),
       put: async (pieces) => await (await this.#openUploads()).put(pieces),
     };
-    this.directories = store.directories;
-    this.roots = store.roots;
+    this.directories = {
+      get: (digest) => store.directories.get(digest),
+      getRecursive: (digest) => store.directories.getRecursive(digest),
+      put: async (directory) => await (await this.#openUploads()).putDirectories([directory]),
+      putRecursive: async (all) => await (await this.#openUploads()).putDirectories(all),
+    };
+    this.roots = {
+      get: (name) => store.roots.get(name),
+      list: () => store.roots.list(),
+      delete: (name) => store.roots.delete(name),
+      put: async (name, node) => (await this.#openUploads()).putRoot(name, node),
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
     (await this.#uploads)?.[Symbol.dispose]();
     this.#store[Symbol.dispose]();
   }
 
   async #openUploads(): Promise<Uploads> {
-    this.#uploads ??= Uploads.open(this.name, this.#store);
+    this.#uploads ??= this.#store.openWriter().then((writer) => new Uploads(writer));
     return await this.#uploads;
   }
 }
 
-/** Blobs on their way into the store: many at a time, in commits that they share. */
+/**
+ * What is on its way into the store, all of it through one writer: while that is open no collection
+ * takes blobs away that no directory names yet. Taking a second slot for a writer beside it could
+ * wait for a collection that waits for the first.
+ */
 class Uploads implements Disposable {
-  readonly #filler: StoreFiller;
-  /** Writes nothing: while it is open, no collection takes blobs away that no directory names yet. */
-  readonly #held: StoreWriter;
+  readonly #writer: StoreWriter;
+  #committing: Promise<void> | undefined;
 
-  private constructor(filler: StoreFiller, held: StoreWriter) {
-    this.#filler = filler;
-    this.#held = held;
-  }
-
-  static async open(path: string, store: DiskStore): Promise<Uploads> {
-    const held = await store.openWriter();
-    try {
-      return new Uploads(openStoreFiller(path), held);
-    } catch (error) {
-      held[Symbol.dispose]();
-      throw error;
-    }
+  constructor(writer: StoreWriter) {
+    this.#writer = writer;
   }
 
   async put(pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<BlobStat & Chunk> {
-    let waiting: Promise<void>[] = [];
-    let waitingBytes = 0;
-    const settle = async () => {
-      const settled = Promise.all(waiting);
-      waiting = [];
-      waitingBytes = 0;
-      await settled;
-    };
-    const chunker = new Chunker((chunk, bytes) => {
-      const putting = this.#filler.putChunk(chunk, bytes.slice());
-      // Looked at by `settle`.
-      putting.catch(() => {});
-      waiting.push(putting);
-      waitingBytes += bytes.length;
-    });
-    for await (const piece of pieces) {
-      chunker.write(piece);
-      if (waitingBytes > WAITING_BYTES_MAX) await settle();
-    }
+    const chunker = new Chunker((chunk, bytes) => this.#writer.putChunk(chunk, bytes));
+    for await (const piece of pieces) chunker.write(piece);
     const blob = chunker.end();
-    await settle();
-    await this.#filler.putBlob(blob.digest, blob, true);
+    this.#writer.endBlob(blob);
+    await this.#commit();
     return blob;
   }
 
+  async putDirectories(
+    directories: AsyncIterable<Directory> | Iterable<Directory>,
+  ): Promise<DirectoryNode> {
+    const node = await putLeavesFirst(directories, (one) => this.#writer.putDirectory(one));
+    await this.#commit();
+    return node;
+  }
+
+  putRoot(name: Name, node: Node): void {
+    this.#writer.putRoot(name, node);
+  }
+
   [Symbol.dispose](): void {
-    this.#filler[Symbol.dispose]();
-    this.#held[Symbol.dispose]();
+    this.#writer[Symbol.dispose]();
+  }
+
+  /** Those who end in one turn of the event loop share a commit. */
+  async #commit(): Promise<void> {
+    this.#committing ??= nextTurn().then(() => {
+      this.#committing = undefined;
+      this.#writer.commit();
+    });
+    await this.#committing;
   }
 }
