@@ -83,7 +83,6 @@ export class ReplyBatch {
         at = copies.run(this.#ends[index]!, streaming);
       }
     }
-    copies.clear();
-    copies.deferring = false;
+    copies.makeAtOnce();
   }
 }

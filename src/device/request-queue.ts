@@ -193,6 +193,8 @@ export class RequestQueue implements Resumable {
   /** Answers up to BATCH_CHAINS_MAX of the parked requests that can be. Returns how many. */
   #serveReady(ring: SplitQueue): number {
     const batch = this.#ready.splice(0, BATCH_CHAINS_MAX);
+    // A batch that found no request has been begun and not completed.
+    this.#copies.makeAtOnce();
     for (const request of batch) {
       ring.reload(request.head);
       const { readable, writable } = ring.chain;

@@ -62,6 +62,12 @@ export class CopyList {
     return this.#native.run(first, this.count, streaming);
   }
 
+  /** Forgets all copies; the next are made at once. */
+  makeAtOnce(): void {
+    this.clear();
+    this.deferring = false;
+  }
+
   /** Forgets all copies. */
   clear(): void {
     this.count = 0;
