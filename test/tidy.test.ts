@@ -42,6 +42,7 @@ const ENTRIES = [
   "src/cli/main.ts",
   "src/cli/install.ts",
   "src/device/device-thread.ts",
+  "src/store/import-thread.ts",
   "src/store/upkeep/verify-thread.ts",
 ];
 

@@ -14,6 +14,11 @@ export interface ImportOptions {
   /** Called now and then, at the end too. The same object each time. */
   readonly onProgress?: (progress: Readonly<ImportProgress>) => void;
   readonly signal?: AbortSignal;
+  /**
+   * Of a tree: worker threads to use, from the first file on; with 1 all is done on the thread that
+   * calls. Left out: one for each CPU, once there is enough to do.
+   */
+  readonly threads?: number;
 }
 
 export interface ImportProgress {

@@ -3,18 +3,22 @@
  * Reading is synchronous, since many small files cost least so; the event loop gets its turn now
  * and then. The walk keeps its own stack, so depth has no limit.
  */
-import { type Dirent, lstatSync, readdirSync, readlinkSync, type Stats, statSync } from "node:fs";
-import type { DirectoryEntry } from "../castore/directory.ts";
-import { Directory } from "../castore/directory.ts";
-import { parseName } from "../castore/name.ts";
-import type { DirectoryNode, Node } from "../castore/node.ts";
+import { type Dirent, lstatSync, readlinkSync, type Stats, statSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { symlinkNode } from "../castore/node.ts";
-import { ImportError, StoreError } from "./errors.ts";
-import { displayPath, Folder } from "./folder.ts";
+import { ImportError } from "./errors.ts";
+import { ImportAhead } from "./import-ahead.ts";
+import { IMPORT_THREADS_MAX, ImportCrew } from "./import-crew.ts";
+import { importFailure } from "./import-failure.ts";
 import { FileImporter } from "./import-file.ts";
+import { Destination, displayPlace, OpenFolder, type Place, storeFolder } from "./import-place.ts";
 import type { ImportOptions, ImportResult, ImportSession, SpecialKind } from "./import-session.ts";
 import { withSession } from "./import-session.ts";
 import type { Store } from "./services.ts";
+
+/** What is imported before worker threads are started: they take as long to start. */
+const FILES_ALONE_MAX = 256;
+const FILE_BYTES_ALONE_MAX = 8 * 1024 * 1024;
 
 /**
  * Imports what is at `path`, a symlink there as a symlink.
@@ -26,124 +30,127 @@ export async function importPath(
   options: ImportOptions = {},
 ): Promise<ImportResult> {
   return await withSession(store, options, async (session) => {
-    const walk = new TreeImport(session, store.path);
-    return await walk.run(Buffer.from(path));
+    const destination = new Destination();
+    const place = { parent: destination, name: Buffer.from(path) };
+    const avoid = store.path === undefined ? undefined : statSync(store.path);
+    await using tree = new TreeImport(session, avoid, options.threads ?? "as needed");
+    session.describe = () => tree.describe();
+    await tree.run(Buffer.from(path), place);
+    if (destination.node === undefined) throw new ImportError("there is nothing left to import");
+    return destination.node;
   });
 }
 
-/** A directory that is being imported. */
-interface Frame {
-  readonly name: Uint8Array;
-  readonly folder: Folder;
-  /** What is still to come, the next last. */
-  readonly pending: Dirent<Buffer>[];
-  readonly entries: DirectoryEntry[];
-}
-
-class TreeImport {
+class TreeImport implements AsyncDisposable {
   readonly #session: ImportSession;
-  readonly #files: FileImporter;
-  readonly #storeFolder: Stats | undefined;
-  readonly #stack: Frame[] = [];
-  #current: Uint8Array = new Uint8Array(0);
+  readonly #avoid: Stats | undefined;
+  readonly #threads: number;
+  readonly #alone: FileImporter;
+  /** Undefined while this thread does everything. */
+  #ahead: ImportAhead | undefined;
+  /** What may be imported without the help of other threads. */
+  #filesAlone: number;
+  readonly #fileBytesAlone: number;
+  readonly #stack: OpenFolder[] = [];
+  #current: Place | undefined;
 
-  constructor(session: ImportSession, storePath: string | undefined) {
+  /** Refuses the folder `avoid`. Takes `threads` from the first file on, or all CPUs as needed. */
+  constructor(session: ImportSession, avoid: Stats | undefined, threads: number | "as needed") {
     this.#session = session;
-    session.describe = () => this.#display();
-    this.#files = new FileImporter(session);
-    this.#storeFolder = storePath === undefined ? undefined : statSync(storePath);
+    this.#avoid = avoid;
+    this.#alone = new FileImporter(session);
+    const cpus = threads === "as needed" ? availableParallelism() : threads;
+    this.#threads = Math.min(cpus, IMPORT_THREADS_MAX);
+    const willing = this.#threads <= 1 ? Number.POSITIVE_INFINITY : 0;
+    this.#filesAlone = threads === "as needed" ? Math.max(willing, FILES_ALONE_MAX) : willing;
+    this.#fileBytesAlone = Math.max(willing, FILE_BYTES_ALONE_MAX);
   }
 
-  async run(path: Buffer): Promise<Node> {
+  /** Imports what is at `path`, and adds its node to the parent at `place`. */
+  async run(path: Buffer, place: Place): Promise<void> {
     try {
-      this.#current = path;
-      const node = await this.#visit(path);
-      if (node === undefined) throw new ImportError("there is nothing left to import");
-      return node === "entered" ? await this.#walk() : node;
+      await this.#visit(path, place);
+      await this.#walk();
     } catch (error) {
-      throw importFailure(error, this.#display());
-    } finally {
-      for (const { folder } of this.#stack) folder[Symbol.dispose]();
+      this.#session.options.signal?.throwIfAborted();
+      // Something that comes before it in the order of the walk may fail, too, and is said then.
+      if (this.#ahead?.hasFailed === false) await this.#ahead.finish();
+      throw importFailure(error, displayPlace(this.#current ?? place));
     }
+    await this.#ahead?.finish();
   }
 
-  /** Goes through the directory on the stack and all below it. */
-  async #walk(): Promise<DirectoryNode> {
-    for (;;) {
-      const frame = this.#stack[this.#stack.length - 1]!;
-      const child = frame.pending.pop();
+  /** What is being imported now, as people read it. */
+  describe(): string {
+    const walking = this.#current === undefined ? "" : displayPlace(this.#current);
+    return this.#ahead?.describe() ?? walking;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const open of this.#stack) open[Symbol.dispose]();
+    await this.#ahead?.[Symbol.asyncDispose]();
+  }
+
+  /** Goes through the directory on the stack, if there is one, and all below it. */
+  async #walk(): Promise<void> {
+    for (let open = this.#stack.at(-1); open !== undefined; open = this.#stack.at(-1)) {
+      const child = open.pending.pop();
       if (child === undefined) {
-        const node = this.#leave(frame);
-        const parent = this.#stack[this.#stack.length - 1];
-        if (parent === undefined) return node;
-        parent.entries.push({ name: parseName(frame.name), node });
+        this.#stack.pop();
+        this.#current = open.place;
+        if (this.#ahead === undefined) storeFolder(this.#session, open);
+        else await this.#ahead.leave(open);
       } else {
         const { name } = child;
-        this.#current = name;
-        const node = await this.#visit(frame.folder.child(name), child);
-        if (node !== undefined && node !== "entered") {
-          frame.entries.push({ name: parseName(name), node });
-        }
+        await this.#visit(open.folder.child(name), { parent: open, name }, child);
       }
       if (this.#session.due) await this.#session.pause();
     }
   }
 
-  /**
-   * The node of what is at `path`, of the type that the listing gave if there was one; undefined:
-   * passed over. A directory is put on the stack.
-   */
-  async #visit(path: Buffer, listed?: Dirent<Buffer>): Promise<Node | "entered" | undefined> {
-    const { progress } = this.#session;
+  /** Takes in what is at `path`, of the type that the listing gave if there was one. */
+  async #visit(path: Buffer, place: Place, listed?: Dirent<Buffer>): Promise<void> {
+    this.#current = place;
     const type = listed?.isFile() ? listed : lstatSync(path);
     if (type.isFile()) {
-      const node = await this.#files.import(path);
-      if (node === "not a file") return await this.#visit(path);
-      progress.files += 1;
-      return node;
+      await this.#file(path, place);
+    } else if (type.isSymbolicLink()) {
+      place.parent.add(place.name, symlinkNode(readlinkSync(path, "buffer")));
+      this.#session.progress.symlinks += 1;
+    } else if (type.isDirectory()) {
+      this.#enter(path, place, type as Stats);
+    } else {
+      this.#session.special(displayPlace(place), specialKind(type as Stats));
     }
-    if (type.isSymbolicLink()) {
-      progress.symlinks += 1;
-      return symlinkNode(readlinkSync(path, "buffer"));
-    }
-    if (type.isDirectory()) {
-      this.#enter(path, type as Stats);
-      return "entered";
-    }
-    this.#session.special(this.#display(), specialKind(type as Stats));
-    return undefined;
   }
 
-  #enter(path: Buffer, stats: Stats): void {
-    if (this.#storeFolder?.ino === stats.ino && this.#storeFolder.dev === stats.dev) {
+  async #file(path: Buffer, place: Place): Promise<void> {
+    if (this.#ahead === undefined && this.#filesAlone > 0) {
+      this.#filesAlone -= 1;
+      const node = await this.#alone.import(path, place, this.#fileBytesAlone);
+      if (node === "not a file") return await this.#visit(path, place);
+      if (node !== "too large") return place.parent.add(place.name, node);
+    }
+    this.#ahead ??= new ImportAhead(
+      this.#session,
+      new ImportCrew(this.#threads),
+      async (revisited, at) => {
+        await using tree = new TreeImport(this.#session, this.#avoid, 1);
+        await tree.run(revisited, at);
+      },
+    );
+    await this.#ahead.file(path, place);
+  }
+
+  #enter(path: Buffer, place: Place, stats: Stats): void {
+    if (this.#avoid?.ino === stats.ino && this.#avoid.dev === stats.dev) {
       throw new ImportError("the store lies in what is to be imported", {
-        path: this.#display(),
+        path: displayPlace(place),
         remedy: "put the store somewhere else",
       });
     }
     this.#session.noteLosses(false, stats.mode, stats.uid, stats.gid, 1);
-    const folder = Folder.at(path);
-    const frame: Frame = { name: this.#current, folder, pending: [], entries: [] };
-    this.#stack.push(frame);
-    this.#current = new Uint8Array(0);
-    for (const child of readdirSync(folder.path, { encoding: "buffer", withFileTypes: true })) {
-      frame.pending.push(child);
-    }
-  }
-
-  #leave({ folder, entries }: Frame): DirectoryNode {
-    this.#current = new Uint8Array(0);
-    this.#stack.pop();
-    folder[Symbol.dispose]();
-    this.#session.progress.directories += 1;
-    return this.#session.writer.putDirectory(Directory.of(entries));
-  }
-
-  /** What is being imported now, as people read it. */
-  #display(): string {
-    const parts = this.#stack.map((frame) => frame.name);
-    if (this.#current.length > 0) parts.push(this.#current);
-    return displayPath(parts);
+    this.#stack.push(new OpenFolder(path, place));
   }
 }
 
@@ -151,23 +158,4 @@ function specialKind(stats: Stats): SpecialKind {
   if (stats.isCharacterDevice()) return "character device";
   if (stats.isBlockDevice()) return "block device";
   return stats.isFIFO() ? "FIFO" : "socket";
-}
-
-const REMEDY: Readonly<Record<string, string>> = {
-  ENOENT: "check the path; something may have removed it meanwhile",
-  EACCES: "run as a user who may read it",
-  EPERM: "run as a user who may read it",
-};
-
-/** An error of `node:fs` about the source becomes an ImportError; others stay what they are. */
-function importFailure(error: unknown, path: string): unknown {
-  if (error instanceof StoreError || !(error instanceof Error)) return error;
-  const code = (error as NodeJS.ErrnoException).code;
-  if (code === undefined || (error as NodeJS.ErrnoException).syscall === undefined) return error;
-  const remedy = REMEDY[code];
-  return new ImportError(`cannot be read: ${code}`, {
-    cause: error,
-    path,
-    ...(remedy === undefined ? {} : { remedy }),
-  });
 }

@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 
 const wasm = createRequire(import.meta.url)("blake3-wasm") as {
   load(): Promise<void>;
-  createHash(): { update(bytes: Uint8Array): void; digest(): Buffer };
+  createHash(): { update(bytes: Uint8Array): void; digest(): Buffer; dispose(): void };
 };
 await wasm.load();
 
@@ -46,7 +46,10 @@ export function treeDigest(path: Buffer): Hashed {
 function hash(bytes: Buffer): Buffer {
   const hasher = wasm.createHash();
   for (let at = 0; at < bytes.length; at += 65_536) hasher.update(bytes.subarray(at, at + 65_536));
-  return hasher.digest();
+  const digest = hasher.digest();
+  // It lies in memory of which there is little.
+  hasher.dispose();
+  return digest;
 }
 
 /** A length-delimited field. */
