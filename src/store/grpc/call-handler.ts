@@ -8,6 +8,7 @@ import {
   status,
 } from "@grpc/grpc-js";
 import type { LogFields, Logger } from "../../base/logger.ts";
+import { RateLimitedLogger } from "../../base/rate-limited-logger.ts";
 import { type CallStatus, callStatus } from "./call-status.ts";
 import { MessageSender } from "./message-sender.ts";
 
@@ -32,19 +33,19 @@ type UploadStep = (
   fields: Fields,
 ) => Promise<Answer>;
 
-/** Statuses that say that something is wrong here, and not with the request. */
-const TROUBLE: ReadonlySet<status> = new Set([
-  status.INTERNAL,
-  status.UNKNOWN,
-  status.DATA_LOSS,
-  status.UNAVAILABLE,
-]);
+const CANCELLED: CallStatus = { code: status.CANCELLED, details: "cancelled", fault: "peer" };
+
+/** A peer's mistakes are of interest to those who look for them. */
+const LEVELS = { peer: "debug", store: "warn", bug: "error" } as const;
 
 export class CallHandlers {
   readonly #logger: Logger;
+  /** For troubles: one may strike every call. */
+  readonly #limited: Logger;
 
   constructor(logger: Logger) {
     this.#logger = logger;
+    this.#limited = new RateLimitedLogger(logger);
   }
 
   unary(method: string, step: UnaryStep): handleUnaryCall<Buffer, Buffer> {
@@ -98,24 +99,24 @@ export class CallHandlers {
     } catch (error) {
       if (abort.signal.aborted) {
         this.#log("debug", method, begun, { ...fields, status: "CANCELLED" });
-        throw { code: status.CANCELLED, details: "cancelled" } satisfies CallStatus;
+        throw CANCELLED;
       }
       throw this.#failed(error, method, begun, fields);
     }
   }
 
   #failed(error: unknown, method: string, begun: number, fields: Fields): CallStatus {
-    const known = callStatus(error);
-    const end = known ?? { code: status.INTERNAL, details: "internal error" };
+    const end = callStatus(error);
     const reason = error instanceof Error ? error.message : String(error);
-    const level = known === undefined ? "error" : TROUBLE.has(end.code) ? "warn" : "debug";
-    this.#log(level, method, begun, { ...fields, status: status[end.code], reason });
+    const details = { ...fields, status: status[end.code], reason };
+    this.#log(LEVELS[end.fault], method, begun, details);
     return end;
   }
 
   #log(level: "debug" | "warn" | "error", method: string, begun: number, fields: LogFields): void {
     const milliseconds = Math.round(performance.now() - begun);
-    this.#logger.log(level, `call of ${method}`, { ...fields, milliseconds });
+    const logger = level === "debug" ? this.#logger : this.#limited;
+    logger.log(level, `call of ${method}`, { ...fields, milliseconds });
   }
 }
 

@@ -35,7 +35,6 @@ const OPTIONS: ClientOptions = {
   "grpc.keepalive_time_ms": KEEPALIVE_MILLISECONDS,
   "grpc.keepalive_timeout_ms": KEEPALIVE_PATIENCE_MILLISECONDS,
   "grpc.initial_reconnect_backoff_ms": RECONNECT_MILLISECONDS_MIN,
-  "grpc.min_reconnect_backoff_ms": RECONNECT_MILLISECONDS_MIN,
   "grpc.max_reconnect_backoff_ms": RECONNECT_MILLISECONDS_MAX,
   // An address is where we connect to, whatever the environment or the DNS say of proxies.
   "grpc.enable_http_proxy": 0,
