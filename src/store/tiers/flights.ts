@@ -19,6 +19,12 @@ interface Flight extends FlightControl {
 
 export class Flights {
   readonly #flights = new Map<string, Flight>();
+  readonly #flightsMax: number;
+
+  /** A smaller bound, for tests. */
+  constructor(flightsMax: number = FLIGHTS_MAX) {
+    this.#flightsMax = flightsMax;
+  }
 
   /**
    * Joins the flight with that key, or begins it. It is as urgent as the most urgent of those who
@@ -48,7 +54,7 @@ export class Flights {
   }
 
   #begin(key: string, begin: (control: FlightControl) => Promise<unknown>): Flight {
-    if (this.#flights.size >= FLIGHTS_MAX) {
+    if (this.#flights.size >= this.#flightsMax) {
       throw new SourceUnavailable("too many objects are being fetched");
     }
     const listeners = new Set<() => void>();

@@ -53,12 +53,18 @@ class LocalStoreSource implements Source {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    (await this.#uploads)?.[Symbol.dispose]();
+    (await this.#uploads?.catch(() => undefined))?.[Symbol.dispose]();
     this.#store[Symbol.dispose]();
   }
 
   async #openUploads(): Promise<Uploads> {
-    this.#uploads ??= this.#store.openWriter().then((writer) => new Uploads(writer));
+    this.#uploads ??= this.#store.openWriter().then(
+      (writer) => new Uploads(writer),
+      (error: unknown) => {
+        this.#uploads = undefined;
+        throw error;
+      },
+    );
     return await this.#uploads;
   }
 }

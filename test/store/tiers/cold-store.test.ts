@@ -2,6 +2,7 @@
 import { appendFileSync, closeSync, openSync, readdirSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import type { Logger } from "../../../src/base/logger.ts";
 import { blake3 } from "../../../src/castore/blake3.ts";
 import type { Digest } from "../../../src/castore/digest.ts";
 import { fileNode } from "../../../src/castore/node.ts";
@@ -125,6 +126,33 @@ test("two processes, as it were, fill one store, and each has what the other fet
   const asked = sources.map((source) => source.asked.length);
   await Promise.all([readFrom(one.store.blobs), readFrom(other.store.blobs)]);
   expect(sources.map((source) => source.asked.length)).toEqual(asked);
+});
+
+test("a trusted list on disk is used, proven when all of it is there, dropped when it was a lie", async () => {
+  const remote = new MemoryStore();
+  const { digest, chunks } = await remote.blobs.put([LARGE]);
+  const honest = new FaultySource("honest", remote, systemClock);
+  const liar = new FaultySource("liar", remote, systemClock);
+  liar.fault = "wrong list";
+  for (const source of [honest, liar]) {
+    const lied = Promise.withResolvers<void>();
+    const logger: Logger = {
+      log: (_, message) => message.includes("wrong data was served") && lied.resolve(),
+    };
+    const { folder, fetcher, local } = compose([source], { trustChunkLists: true, logger });
+    await fetcher.fetch({ kind: "blob", digest, heal: false }, "foreground");
+    expect(checkStore(folder).blobs).toEqual(new Map([[digest.hex, undefined]]));
+    for (const chunk of chunks) {
+      const wanted = { kind: "chunk", digest: chunk.digest, within: digest, heal: false } as const;
+      await fetcher.fetch(wanted, "foreground");
+    }
+    if (source === liar) await lied.promise;
+    const expected = source === honest ? [[digest.hex, LARGE.length]] : [];
+    await expect.poll(() => [...checkStore(folder).blobs], { timeout: 5000 }).toEqual(expected);
+    if (source === honest) {
+      expect((await readAll(local.blobs.read(digest))).equals(LARGE)).toBe(true);
+    }
+  }
 });
 
 test.skipIf(!mayMount)("a full disk is a clear error, and what was stored stays", async () => {

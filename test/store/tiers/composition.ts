@@ -1,11 +1,11 @@
 /** An empty local store on disk over sources, for as long as a test runs. */
 import { onTestFinished } from "vitest";
-import { type Logger, silentLogger } from "../../../src/base/logger.ts";
+import { silentLogger } from "../../../src/base/logger.ts";
 import { type DiskStore, openDiskStore } from "../../../src/store/disk-store.ts";
 import type { Store } from "../../../src/store/services.ts";
 import type { Source } from "../../../src/store/source.ts";
 import { openComposedStore } from "../../../src/store/tiers/composed-store.ts";
-import { openFetcherOver } from "../../../src/store/tiers/open-fetcher.ts";
+import { type FetcherOptions, openFetcherOver } from "../../../src/store/tiers/open-fetcher.ts";
 import type { Fetcher } from "../../../src/store/tiers/tier-fetcher.ts";
 import { temporaryFolder } from "../temporary.ts";
 
@@ -18,10 +18,11 @@ export interface Composition {
 
 export function compose(
   sources: readonly Source[],
-  { logger = silentLogger, folder = temporaryFolder() }: { logger?: Logger; folder?: string } = {},
+  options: Partial<FetcherOptions> & { readonly folder?: string } = {},
 ): Composition {
+  const { folder = temporaryFolder() } = options;
   const local = openDiskStore(folder, { create: true });
-  const fetcher = openFetcherOver(folder, sources, { logger });
+  const fetcher = openFetcherOver(folder, sources, { logger: silentLogger, ...options });
   onTestFinished(async () => {
     await fetcher[Symbol.asyncDispose]();
     local[Symbol.dispose]();

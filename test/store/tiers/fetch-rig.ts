@@ -3,14 +3,12 @@ import { onTestFinished } from "vitest";
 import type { LogFields, Logger, LogLevel } from "../../../src/base/logger.ts";
 import { blake3 } from "../../../src/castore/blake3.ts";
 import type { Digest } from "../../../src/castore/digest.ts";
-import { Directory } from "../../../src/castore/directory.ts";
-import { parseName } from "../../../src/castore/name.ts";
 import type { DirectoryNode, Node } from "../../../src/castore/node.ts";
-import { encodeDirectory } from "../../../src/castore/proto.ts";
 import { MemoryStore } from "../../../src/store/memory-store.ts";
 import type { FetchPriority, WantedObject } from "../../../src/store/object-fetcher.ts";
 import type { BlobStat, Chunk } from "../../../src/store/services.ts";
 import { TierFetcher, type TierFetcherOptions } from "../../../src/store/tiers/tier-fetcher.ts";
+import { directoryOf } from "../conformance-services.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { FaultySource } from "./faulty-source.ts";
 import { MemoryLocal } from "./memory-local.ts";
@@ -101,14 +99,4 @@ export class FetchRig {
     }
     return wrong;
   }
-}
-
-export function directoryOf(entries: Record<string, Node>): Directory {
-  return Directory.of(
-    Object.entries(entries).map(([name, node]) => ({ name: parseName(name), node })),
-  );
-}
-
-export function digestOf(directory: Directory): Digest {
-  return blake3(encodeDirectory(directory));
 }
