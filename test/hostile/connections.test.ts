@@ -16,7 +16,7 @@ const NONE = new Uint8Array(0);
 let ground: ProvingGround;
 
 beforeAll(() => {
-  ground = new ProvingGround();
+  ground = ProvingGround.serve();
 });
 afterAll(() => ground?.[Symbol.dispose]());
 

@@ -18,7 +18,7 @@ const MATRIX_QUIET_MILLISECONDS = 2;
 let ground: ProvingGround;
 
 beforeAll(() => {
-  ground = new ProvingGround("--tag", "hostile");
+  ground = ProvingGround.serve("--tag", "hostile");
 });
 afterAll(() => ground?.[Symbol.dispose]());
 

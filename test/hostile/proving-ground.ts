@@ -30,15 +30,25 @@ export class ProvingGround implements Disposable {
   /** File descriptors when no client is there. */
   readonly #descriptors: number;
 
-  constructor(...options: string[]) {
-    this.share = makeShare();
-    this.daemon = DaemonProcess.serve(this.share.store, "--root", ROOT_NAME, ...options);
+  /** A daemon that serves `share`; both become its own. */
+  constructor(share: ShareFixture, daemon: DaemonProcess) {
+    this.share = share;
+    this.daemon = daemon;
     try {
       this.#descriptors = this.#settledDescriptors();
     } catch (error) {
       this[Symbol.dispose]();
       throw error;
     }
+  }
+
+  /** `castorefs serve` on a share of its own. */
+  static serve(...options: string[]): ProvingGround {
+    const share = makeShare();
+    return new ProvingGround(
+      share,
+      DaemonProcess.serve(share.store, "--root", ROOT_NAME, ...options),
+    );
   }
 
   /** What is opened once (the index, segments, V8's own) is open after a few clients. */

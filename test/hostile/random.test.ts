@@ -26,7 +26,7 @@ let ground: ProvingGround;
 let runs = 0;
 
 beforeAll(() => {
-  ground = new ProvingGround();
+  ground = ProvingGround.serve();
 });
 afterAll(() => ground?.[Symbol.dispose]());
 

@@ -29,7 +29,7 @@ const CUTS: readonly ChainShape[] = [
 let ground: ProvingGround;
 
 beforeAll(() => {
-  ground = new ProvingGround("--show-xattr");
+  ground = ProvingGround.serve("--show-xattr");
 });
 afterAll(() => ground?.[Symbol.dispose]());
 

@@ -29,7 +29,7 @@ const START_MILLISECONDS = 5_000;
 let ground: ProvingGround;
 
 beforeAll(() => {
-  ground = new ProvingGround();
+  ground = ProvingGround.serve();
 });
 afterAll(() => ground?.[Symbol.dispose]());
 

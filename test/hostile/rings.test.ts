@@ -31,7 +31,7 @@ const SILENCE_MILLISECONDS = 60;
 let ground: ProvingGround;
 
 beforeAll(() => {
-  ground = new ProvingGround();
+  ground = ProvingGround.serve();
 });
 afterAll(() => ground?.[Symbol.dispose]());
 
