@@ -125,7 +125,8 @@ export class GrpcBlobs implements BlobService {
   ): AsyncGenerator<Uint8Array> {
     const counted = this.#counted.take(digest);
     if (counted !== undefined) {
-      yield counted.subarray(Math.max(0, window.begin), Math.max(0, window.end));
+      const part = counted.subarray(Math.max(0, window.begin), Math.max(0, window.end));
+      if (part.length > 0) yield part;
       return;
     }
     const messages = this.#calls.serverStream("Read", encodeDigestMessage(digest), { signal });

@@ -192,6 +192,28 @@ describe("a client", () => {
     expect(await Promise.all(stuck.map(({ ended }) => ended))).toEqual([4, 4, 4]);
   });
 
+  it("that waits for its turn sends no more than fits on the way", async () => {
+    const { path } = await serving(new MemoryStore(), { limits: { uploadsMax: 1 } });
+    const first = rawUpload(path);
+    first.call.write(encodeBlobChunk(SMALL));
+    await sleep(100);
+    const second = rawUpload(path);
+    let taken = 0;
+    for (const piece of pieces(noise(10_000_000, 9), 100_000)) {
+      second.call.write(encodeBlobChunk(piece), () => {
+        taken += 1;
+      });
+    }
+    await sleep(500);
+    // A megabyte lies in this client, for the case that it has to send it again.
+    expect(taken).toBeLessThan(15);
+    first.call.end();
+    second.call.end();
+    expect(await first.ended).toBe(0);
+    expect(await second.ended).toBe(0);
+    expect(taken).toBe(100);
+  });
+
   it("that resets its streams as fast as it opens them harms nobody else", async () => {
     const { source, path } = await serving(new MemoryStore());
     const { digest } = await source.blobs.put([LARGE]);
