@@ -13,8 +13,9 @@ export interface Candidate {
   readonly description: string;
 }
 
-/** Commands whose arguments are targets; `rm` takes names of roots. */
-const TARGET_COMMANDS = new Set(["ls", "tree", "cat", "stat", "export", "push"]);
+/** Commands whose arguments are targets, and those that take names of roots. */
+const TARGET_COMMANDS = new Set(["ls", "tree", "cat", "stat", "export", "push", "diff"]);
+const ROOT_COMMANDS = new Set(["rm", "du"]);
 
 /** `words` without the name of the program; the last one, perhaps empty, is being typed. */
 export function wantedCompletion(program: Command, words: readonly string[]): Wanted {
@@ -35,7 +36,7 @@ export function wantedCompletion(program: Command, words: readonly string[]): Wa
   }
   if (typed.startsWith("-")) return options(command, typed);
   if (TARGET_COMMANDS.has(command.name())) return { kind: "target", store };
-  if (command.name() === "rm") return { kind: "root", store };
+  if (ROOT_COMMANDS.has(command.name())) return { kind: "root", store };
   const choices = command.registeredArguments[before.length - at - 1]?.argChoices;
   if (choices !== undefined) return plainWords(choices, typed);
   return command.name() === "help" ? commands(program, typed) : { kind: "file" };

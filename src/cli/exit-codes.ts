@@ -4,6 +4,8 @@ export const EXIT = {
   ok: 0,
   /** The work could not be done: no such entry, rotten content, a file that cannot be read. */
   failed: 1,
+  /** `diff`: the trees differ. What keeps it from telling ends it with `usage` instead of `failed`. */
+  differs: 1,
   /** Wrong use: an unknown option, a malformed value, a missing argument. */
   usage: 2,
   /** The store is absent, is no store, cannot be read, or is held by another writer. */
@@ -12,8 +14,12 @@ export const EXIT = {
   serve: 4,
   /** A bug of ours. */
   bug: 70,
+  /** Ended by SIGINT, in good order (128 + 2, as a shell has it). */
+  interrupted: 130,
   /** Whoever read our output went away (128 + SIGPIPE, as for any other command). */
   brokenPipe: 141,
+  /** Ended by SIGTERM, in good order (128 + 15). */
+  terminated: 143,
 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
@@ -22,9 +28,10 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 export const EXIT_CODES_HELP = `
 Exit codes:
   0    done
-  1    the work failed: no such entry, rotten content, an unreadable file
-  2    wrong use: an unknown option, a malformed value
+  1    the work failed: no such entry, rotten content, an unreadable file; diff: trees differ
+  2    wrong use: an unknown option, a malformed value; diff: it cannot tell
   3    the store is absent, is no store, cannot be read, or is in use by another writer
   4    serve could not begin (its socket, its root), or its device failed
   70   a bug in castorefs
+  130  ended by SIGINT; 143: by SIGTERM
   141  whoever read the output went away`;

@@ -27,6 +27,12 @@ const WRONG_USES: readonly (readonly [args: string, complaint: RegExp])[] = [
   [`serve --store s --socket-path a --tag ${"t".repeat(37)}`, /1 to 36 bytes/],
   [`serve --store s --socket-path /${"p".repeat(107)}`, /1 to 107 bytes, not 108/],
   ["export --store s x", /nowhere to export to/],
+  ["verify --store s --repair", /nothing to repair from/],
+  ["verify --store s --source /elsewhere", /--source is of use with --repair only/],
+  ["gc --store s --wait soon", /whole number from 0 to/],
+  ["gc --store s --waste 101", /whole number from 0 to 100/],
+  ["gc --store s --keep nonsense", /bad digest/],
+  ["diff --store s only-one", /missing required argument 'after'/],
   ["completion tcsh", /Allowed choices are bash, zsh, fish/],
 ];
 
@@ -49,7 +55,17 @@ describe.concurrent("wrong use", () => {
 describe.concurrent("failures", () => {
   it("an absent store ends with 3 and a hint, not with a stack trace", async () => {
     const absent = join(temporaryDirectory(), "no-store");
-    for (const args of [["ls"], ["roots"], ["cat", "x"], ["rm", "x"], ["verify"]]) {
+    for (const args of [
+      ["ls"],
+      ["roots"],
+      ["cat", "x"],
+      ["rm", "x"],
+      ["verify"],
+      ["gc"],
+      ["gc", "-n"],
+      ["du"],
+      ["stats"],
+    ]) {
       const ran = await castorefs([...args, "--store", absent]);
       expect(ran.err).toMatch(/^castorefs: .*no-store.*\ncastorefs: hint: .*\n$/);
       expect(ran.code).toBe(3);
@@ -77,7 +93,7 @@ describe.concurrent("failures", () => {
 describe.concurrent("help", () => {
   it("lists every command, the exit codes and examples", async () => {
     const ran = await castorefs(["--help"]);
-    for (const command of "import serve ls tree cat stat roots rm verify export completion".split(
+    for (const command of "import serve ls tree cat stat roots rm verify gc du diff stats export completion".split(
       " ",
     )) {
       expect(ran.text).toMatch(new RegExp(`^  ${command} `, "m"));
@@ -87,14 +103,13 @@ describe.concurrent("help", () => {
     expect(ran.code).toBe(0);
   });
 
-  it.each("import serve ls tree cat stat roots rm verify export completion".split(" "))(
-    "castorefs %s --help has examples",
-    async (command) => {
-      const ran = await castorefs([command, "--help"]);
-      expect(ran.text).toMatch(/\nExamples:\n {2}castorefs |\nExamples:\n {2}source /);
-      expect(ran.code).toBe(0);
-    },
-  );
+  it.each(
+    "import serve ls tree cat stat roots rm verify gc du diff stats export completion".split(" "),
+  )("castorefs %s --help has examples", async (command) => {
+    const ran = await castorefs([command, "--help"]);
+    expect(ran.text).toMatch(/\nExamples:\n {2}castorefs |\nExamples:\n {2}source /);
+    expect(ran.code).toBe(0);
+  });
 
   it("--version prints the version alone", async () => {
     expect((await castorefs(["--version"])).text).toMatch(/^\d+\.\d+\.\d+\n$/);
