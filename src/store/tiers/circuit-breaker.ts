@@ -7,9 +7,12 @@ import type { Clock } from "./clock.ts";
 
 /** Failures in a row that open it. */
 export const FAILURES_TO_OPEN = 5;
-/** The first pause, doubled with each request that fails after one, and the longest. */
+/**
+ * The first pause, doubled with each request that fails after one, and the longest: well below what
+ * a guest waits, so that whoever waits sees the source tried again.
+ */
 export const PAUSE_MILLISECONDS = 1000;
-export const PAUSE_MILLISECONDS_MAX = 30_000;
+export const PAUSE_MILLISECONDS_MAX = 5_000;
 /** A pause is this part longer or shorter, by chance: many daemons shall not come back at once. */
 const PAUSE_SPREAD = 0.2;
 
