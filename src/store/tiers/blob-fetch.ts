@@ -3,7 +3,7 @@ import type { Digest } from "../../castore/digest.ts";
 import { CorruptObject, MissingObject, SourceUnavailable } from "../errors.ts";
 import { CHUNK_BYTES_MIN } from "../fastcdc.ts";
 import type { BlobStat } from "../services.ts";
-import { blobShape, visitStat } from "./blob-list.ts";
+import { blobShape, STAT_BYTES, visitStat } from "./blob-list.ts";
 import type { ChunkFetch } from "./chunk-fetch.ts";
 import type { ChunkedBlobs } from "./chunked-blob.ts";
 import type { Clock } from "./clock.ts";
@@ -109,7 +109,7 @@ export class BlobFetch {
     const { chain } = this.#room;
     const sources = chain.sources.filter((source) => !without.has(source));
     return chain.ask({ what: "blob", digest }, sources, (source, signal) =>
-      source.visit(urgency, signal, async (visit) => {
+      source.visit(urgency, signal, STAT_BYTES, async (visit) => {
         const stat = await visitStat(visit, digest);
         return stat && { source, stat };
       }),

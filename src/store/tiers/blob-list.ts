@@ -8,6 +8,9 @@ import type { SourceVisit } from "./source-visit.ts";
 /** Chunks of a blob that is fetched by its list: at the usual sizes, 1 TiB. */
 export const BLOB_CHUNKS_MAX = 4 * 1024 * 1024;
 
+/** What the answer takes on the wire, about. */
+export const STAT_BYTES = 2 * 1024;
+
 /**
  * How to fetch a blob: its one chunk, its chunks, or its bytes in a stream, where there is no list
  * or none that is of use here.

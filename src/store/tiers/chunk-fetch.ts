@@ -74,8 +74,9 @@ export class ChunkFetch {
     const range = place === undefined ? {} : { offset: place.offset, length: place.length };
     const sources = from === undefined ? chain.sources : chain.startingWith(from);
     return await chain.ask({ what: "chunk", digest }, sources, async (source, signal) => {
-      using _room = await incoming.enter(chunk.size ?? CHUNK_BYTES_MAX, urgency, signal);
-      const bytes = await source.visit(urgency, signal, async (visit) => {
+      const expected = chunk.size ?? CHUNK_BYTES_MAX;
+      using _room = await incoming.enter(expected, urgency, signal);
+      const bytes = await source.visit(urgency, signal, expected, async (visit) => {
         // Another process may have brought it while this one waited.
         if (!heal && this.#isHere(digest)) return "here";
         return await visit.read(named, range, progressed);

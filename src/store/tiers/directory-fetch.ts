@@ -19,8 +19,8 @@ import { TreeStream } from "./tree-stream.ts";
 export const TREE_STREAMS_MAX = 2;
 /** Roots that are remembered; the oldest are forgotten first. */
 export const KNOWN_ROOTS_MAX = 1024;
-/** Room for one directory on its way, unless it is larger. */
-const DIRECTORY_BYTES = 64 * 1024;
+/** Room for one directory on its way; most are smaller. */
+const DIRECTORY_BYTES = 16 * 1024;
 
 interface KnownRoot {
   readonly digest: Digest;
@@ -108,8 +108,11 @@ export class DirectoryFetch {
   ): Promise<boolean> {
     const { incoming, filler, tally } = this.#room;
     using _room = await incoming.enter(DIRECTORY_BYTES, urgency, signal);
-    const directory: Directory | undefined = await source.visit(urgency, signal, (visit) =>
-      visit.directory(digest),
+    const directory: Directory | undefined = await source.visit(
+      urgency,
+      signal,
+      DIRECTORY_BYTES,
+      (visit) => visit.directory(digest),
     );
     if (directory === undefined) return false;
     const encoded = encodeDirectory(directory);

@@ -12,10 +12,15 @@ import type { Urgency } from "./urgency.ts";
 
 /** Requests to one source at a time, when nothing else is said. */
 export const REQUESTS_MAX = 32;
-/** The part of them that may be in the background. */
-const BACKGROUND_PART = 1 / 4;
-/** The same, while there are requests in the foreground: these shall not wait for the line. */
-const BACKGROUND_BESIDE_MAX = 2;
+/** The part of them that may be in the background, and beside requests in the foreground. */
+const BACKGROUND_PART = 1 / 2;
+const BACKGROUND_BESIDE_PART = 1 / 4;
+/**
+ * Bytes that may be on their way in the background, and beside requests in the foreground: how
+ * much of the line is taken when somebody comes who is in a hurry.
+ */
+export const BACKGROUND_BYTES_MAX = 2 * 1024 * 1024;
+export const BACKGROUND_BESIDE_BYTES_MAX = 512 * 1024;
 
 export interface GuardOptions {
   readonly clock: Clock;
@@ -34,7 +39,12 @@ export class GuardedSource {
    */
   treesOnly = false;
   readonly #visited: VisitedSource;
-  readonly #gate: PriorityGate;
+  readonly #requests: PriorityGate;
+  readonly #line = new PriorityGate({
+    max: Number.POSITIVE_INFINITY,
+    backgroundMax: BACKGROUND_BYTES_MAX,
+    backgroundBesideMax: BACKGROUND_BESIDE_BYTES_MAX,
+  });
 
   constructor(source: Source, options: GuardOptions) {
     const { clock, logger, tally, concurrency, bytesPerSecond, attemptMilliseconds } = options;
@@ -45,25 +55,27 @@ export class GuardedSource {
     });
     const bandwidth = new Bandwidth(clock, bytesPerSecond);
     this.#visited = { source, breaker, bandwidth, clock, attemptMilliseconds, tally };
-    const backgroundMax = Math.max(1, Math.floor(concurrency * BACKGROUND_PART));
-    this.#gate = new PriorityGate({
+    this.#requests = new PriorityGate({
       max: concurrency,
-      backgroundMax,
-      backgroundBesideMax: Math.min(backgroundMax, BACKGROUND_BESIDE_MAX),
+      backgroundMax: Math.max(1, Math.floor(concurrency * BACKGROUND_PART)),
+      backgroundBesideMax: Math.max(1, Math.floor(concurrency * BACKGROUND_BESIDE_PART)),
     });
   }
 
   /**
-   * Waits for its turn, then lets `use` make requests, one after another.
+   * Waits for its turn, then lets `use` make requests, one after another. About so many `bytes`
+   * will be on their way at a time.
    * @throws SourceUnavailable, SourceLied, what `use` throws, the signal's reason
    */
   async visit<T>(
     urgency: Urgency,
     signal: AbortSignal,
+    bytes: number,
     use: (visit: SourceVisit) => Promise<T>,
   ): Promise<T> {
     this.#requireReady();
-    using _room = await this.#gate.enter(1, urgency, signal);
+    using _line = await this.#line.enter(bytes, urgency, signal);
+    using _request = await this.#requests.enter(1, urgency, signal);
     this.#requireReady();
     return await use(new SourceVisit(this.#visited, urgency, signal));
   }

@@ -22,6 +22,8 @@ export interface FetcherOptions {
   readonly attemptMilliseconds?: number;
   /** How long asking all sources for an object that is none of many may take. */
   readonly deadlineMilliseconds?: number;
+  /** A list of chunks that was used turned out to be a lie, and is gone: open such blobs anew. */
+  readonly exposed?: () => void;
 }
 
 /** Less, and what follows in the background could hold up what is waited for. */
@@ -68,6 +70,7 @@ export function openFetcherOver(
     bytesPerSecond: options.bytesPerSecond ?? 0,
     attemptMilliseconds: options.attemptMilliseconds ?? ATTEMPT_MILLISECONDS,
     deadlineMilliseconds: options.deadlineMilliseconds ?? DEADLINE_MILLISECONDS,
+    exposed: options.exposed,
   };
   return new TierFetcher(local, filler, sources, fetcherOptions, opened.move());
 }

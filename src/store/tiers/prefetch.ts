@@ -14,7 +14,7 @@ import type { Trace } from "./trace.ts";
 import { type FetchOne, fetchContents, fetchDirectories } from "./tree-fetch.ts";
 
 /** Objects that are being fetched ahead at a time. */
-export const PREFETCH_OBJECTS_MAX = 16;
+export const PREFETCH_OBJECTS_MAX = 64;
 /** The pause when sources cannot be reached, doubled each time, and the longest. */
 export const PREFETCH_PAUSE_MILLISECONDS = 1000;
 export const PREFETCH_PAUSE_MILLISECONDS_MAX = 30_000;

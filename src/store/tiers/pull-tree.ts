@@ -13,7 +13,7 @@ import { type FetchOne, fetchContents, fetchDirectories } from "./tree-fetch.ts"
 import { treeShare } from "./tree-share.ts";
 
 /** Objects that are fetched at a time. */
-export const PULL_OBJECTS_MAX = 32;
+export const PULL_OBJECTS_MAX = 64;
 /** Directories that are made whole before the event loop gets a turn. */
 const TURN_DIRECTORIES = 256;
 

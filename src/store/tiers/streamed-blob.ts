@@ -15,6 +15,8 @@ import { SourceLied } from "./source-errors.ts";
 
 /** Bytes of one such blob in memory: in the chunker, and waiting for the disk. */
 const STREAM_BYTES_MAX = 8 * 1024 * 1024;
+/** What is on its way at a time, about: as much as nobody has asked for yet. */
+const ON_THE_WAY_BYTES = 256 * 1024;
 /** Chunks that wait for the disk before more is read. */
 const WAITING_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -35,7 +37,7 @@ export async function fetchStream(
   for (let failures = 0; ; ) {
     const before = stream.received;
     try {
-      await source.visit(control.urgency, closing, async (visit) => {
+      await source.visit(control.urgency, closing, ON_THE_WAY_BYTES, async (visit) => {
         await stream.take(visit.stream(digest, { offset: stream.received }));
       });
       break;

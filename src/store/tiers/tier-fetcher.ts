@@ -8,7 +8,7 @@ import type { BlobStat } from "../services.ts";
 import type { Source } from "../source.ts";
 import type { StoreFiller } from "../store-filler.ts";
 import { BlobFetch } from "./blob-fetch.ts";
-import { visitStat } from "./blob-list.ts";
+import { STAT_BYTES, visitStat } from "./blob-list.ts";
 import { ChunkFetch } from "./chunk-fetch.ts";
 import { ChunkedBlobs } from "./chunked-blob.ts";
 import type { Clock } from "./clock.ts";
@@ -51,6 +51,8 @@ export interface TierFetcherOptions {
   readonly bytesPerSecond: number;
   readonly attemptMilliseconds: number;
   readonly deadlineMilliseconds: number;
+  /** A trusted list was a lie, and is gone from the local store. */
+  readonly exposed?: (() => void) | undefined;
 }
 
 export class TierFetcher implements Fetcher {
@@ -96,7 +98,8 @@ export class TierFetcher implements Fetcher {
     this.#chunks = new ChunkFetch(room);
     const chunked = new ChunkedBlobs(room, this.#chunks);
     this.#blobs = new BlobFetch(room, this.#chunks, chunked, clock);
-    const parts = { room, logger, blobs: this.#blobs, chunks: this.#chunks, chunked };
+    const { exposed } = options;
+    const parts = { room, logger, blobs: this.#blobs, chunks: this.#chunks, chunked, exposed };
     this.#lists = new TrustedLists(parts);
   }
 
@@ -126,7 +129,7 @@ export class TierFetcher implements Fetcher {
     const urgency = new Urgency("foreground");
     try {
       return await chain.ask({ what: "blob", digest }, chain.sources, (source, signal) =>
-        source.visit(urgency, signal, (visit) => visitStat(visit, digest)),
+        source.visit(urgency, signal, STAT_BYTES, (visit) => visitStat(visit, digest)),
       );
     } catch (error) {
       if (error instanceof MissingObject) return undefined;

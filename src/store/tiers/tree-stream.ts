@@ -18,6 +18,9 @@ export const STREAM_DIRECTORIES_MAX = 256 * 1024;
 /** Encoded directories that wait for the disk before more is read. */
 const WAITING_BYTES_MAX = 1024 * 1024;
 
+/** What is on its way at a time, about. */
+const ON_THE_WAY_BYTES = 64 * 1024;
+
 /** Bytes that a stream may have in memory. */
 export const TREE_STREAM_BYTES = 2 * WAITING_BYTES_MAX;
 
@@ -70,7 +73,7 @@ export class TreeStream {
     const { incoming, chain } = this.#room;
     try {
       using _room = await incoming.enter(TREE_STREAM_BYTES, this.#urgency, chain.closing);
-      await this.source.visit(this.#urgency, chain.closing, async (visit) => {
+      await this.source.visit(this.#urgency, chain.closing, ON_THE_WAY_BYTES, async (visit) => {
         for await (const directory of visit.directories(this.root)) {
           await this.#take(directory);
           if (this.#seen.size + this.#expected.size > STREAM_DIRECTORIES_MAX) break;

@@ -36,6 +36,8 @@ export interface TrustedListsParts {
   readonly blobs: BlobFetch;
   readonly chunks: ChunkFetch;
   readonly chunked: ChunkedBlobs;
+  /** Told when a list that was a lie has been taken away. */
+  readonly exposed?: (() => void) | undefined;
 }
 
 export class TrustedLists {
@@ -138,6 +140,7 @@ export class TrustedLists {
         logger.log("error", "the list cannot be removed", { ...fields, error: String(error) });
       });
     }
+    this.#parts.exposed?.();
   }
 }
 

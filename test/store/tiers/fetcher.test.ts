@@ -1,9 +1,14 @@
 /** What a fetcher does with sources that answer: how often it asks, whom, and in which order. */
 import { describe, expect, it } from "vitest";
 import { blake3 } from "../../../src/castore/blake3.ts";
+import type { Digest } from "../../../src/castore/digest.ts";
 import { MissingObject, SourceUnavailable, StoreError } from "../../../src/store/errors.ts";
 import { CHUNK_BYTES_MAX } from "../../../src/store/fastcdc.ts";
 import type { BlobStat } from "../../../src/store/services.ts";
+import {
+  BACKGROUND_BESIDE_BYTES_MAX,
+  BACKGROUND_BYTES_MAX,
+} from "../../../src/store/tiers/guarded-source.ts";
 import { noise } from "../temporary.ts";
 import { idle } from "./fake-clock.ts";
 import { FetchRig } from "./fetch-rig.ts";
@@ -235,8 +240,8 @@ describe("TierFetcher", () => {
     const asked = rig.source.asked.map(({ digest }) =>
       blobs.findIndex((blob) => blob.digest.equals(digest)),
     );
-    expect(asked[0]).toBe(0);
-    expect(asked.slice(1, 4).toSorted()).toEqual([10, 11, 9]);
+    expect(asked.slice(0, 2)).toEqual([0, 1]);
+    expect(asked.slice(2, 5).toSorted()).toEqual([10, 11, 9]);
     await rig.clock.run(Promise.all(background));
     expect(rig.source.asked.length).toBe(12);
   });
@@ -244,7 +249,7 @@ describe("TierFetcher", () => {
   it("makes no more requests at a time than it may, and fewer in the background", async () => {
     for (const [priority, most] of [
       ["foreground", 8],
-      ["background", 2],
+      ["background", 4],
     ] as const) {
       const rig = new FetchRig({ concurrency: 8 });
       rig.source.latency = 10;
@@ -257,6 +262,24 @@ describe("TierFetcher", () => {
       await rig.clock.run(Promise.all(fetches));
       expect(rig.source.busiest).toBe(most);
     }
+  });
+
+  it("has only so many bytes on their way in the background, and fewer beside the foreground", async () => {
+    const rig = new FetchRig({ concurrency: 64 });
+    rig.source.latency = 10;
+    const chunks: Digest[] = [];
+    for (let i = 0; i < 20; i += 1) chunks.push((await rig.putBlob(noise(10, 2 * i + 1))).digest);
+    const fetch = (digest: Digest, priority: "foreground" | "background") =>
+      rig.fetcher.fetch({ kind: "chunk", digest, heal: false }, priority);
+    // Nothing says how large they are.
+    await rig.clock.run(Promise.all(chunks.slice(0, 10).map((one) => fetch(one, "background"))));
+    expect(rig.source.busiest).toBe(BACKGROUND_BYTES_MAX / CHUNK_BYTES_MAX);
+    rig.source.busiest = 0;
+    const hurry = fetch(chunks[10]!, "foreground");
+    const behind = chunks.slice(11).map((one) => fetch(one, "background"));
+    await rig.clock.run(hurry);
+    expect(rig.source.busiest).toBe(1 + BACKGROUND_BESIDE_BYTES_MAX / CHUNK_BYTES_MAX);
+    await rig.clock.run(Promise.all(behind));
   });
 
   it("holds the bandwidth that it is given", async () => {

@@ -87,11 +87,11 @@ describe("startPrefetch()", () => {
     expect({ storedBytes, absentDirectories }).toEqual({ storedBytes: 0, absentDirectories: 1 });
   });
 
-  it("has few objects under way at a time, all in the background", async () => {
+  it("has a bounded number of objects under way at a time", async () => {
     const rig = await TreeRig.of({ concurrency: 1000 });
     rig.source.latency = 10;
     const blobs = await Promise.all(
-      Array.from({ length: 50 }, (_, i) => rig.putBlob(noise(100, 2 * i + 1))),
+      Array.from({ length: 100 }, (_, i) => rig.putBlob(noise(100, 2 * i + 1))),
     );
     const objects = blobs.map(({ digest }) => ({ kind: "blob", digest, size: 100 }) as const);
     await rig.clock.run(rig.prefetch({ root: undefined, objects }).done);

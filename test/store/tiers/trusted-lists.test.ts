@@ -71,12 +71,20 @@ describe("trusted lists of chunks", () => {
   });
 
   it("a lie of the only source is taken away", async () => {
-    const rig = new FetchRig({ trustChunkLists: true });
+    let exposed = 0;
+    const rig = new FetchRig({
+      trustChunkLists: true,
+      exposed: () => {
+        expect(rig.local.blob(digest)).toBeUndefined();
+        exposed += 1;
+      },
+    });
     const { digest, chunks } = await rig.putBlob(LARGE);
     rig.source.fault = "wrong list";
     await rig.fetch("blob", digest);
     for (const chunk of chunks) await rig.fetch("chunk", chunk.digest, { within: digest });
     await idle();
     expect(rig.local.blob(digest)).toBeUndefined();
+    expect(exposed).toBe(1);
   });
 });
