@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client, type ClientWritableStream, credentials } from "@grpc/grpc-js";
 import fc from "fast-check";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { blake3 } from "../../../src/castore/blake3.ts";
 import { encodeBlobChunk } from "../../../src/castore/rpc-proto.ts";
 import { openDiskStore } from "../../../src/store/disk-store.ts";
@@ -23,8 +23,14 @@ interface Answer {
 }
 
 /** Sends `body` as it is to a method: no client library would. */
-async function post(session: ClientHttp2Session, path: string, body: Uint8Array): Promise<Answer> {
+async function post(
+  session: ClientHttp2Session,
+  path: string,
+  body: Uint8Array,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
   const request = session.request({
+    ...headers,
     ":method": "POST",
     ":path": path,
     "content-type": "application/grpc",
@@ -190,6 +196,15 @@ describe("a client", () => {
     await sleep(50);
     await expectWell(source);
     expect(await Promise.all(stuck.map(({ ended }) => ended))).toEqual([4, 4, 4]);
+  });
+
+  it("that sends headers of no sense does not write to our console", async () => {
+    const { source, path } = await serving(new MemoryStore());
+    const written = vi.spyOn(console, "error").mockImplementation(() => {});
+    onTestFinished(() => written.mockRestore());
+    await post(session(path), METHODS[0]!, frame(SMALL), { "x-strange": "caf\u00e9" });
+    expect(written).not.toHaveBeenCalled();
+    await expectWell(source);
   });
 
   it("that waits for its turn sends no more than fits on the way", async () => {
