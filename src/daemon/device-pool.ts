@@ -8,6 +8,9 @@ import { type DeviceServices, DeviceWorker } from "./device-worker.ts";
 import { openSockets, removeSocket, socketName } from "./listen.ts";
 import type { ListenAddress } from "./serve-config.ts";
 
+/** How often devices let go of segments that a collection has removed. */
+export const TRIM_MILLISECONDS = 10 * 60 * 1000;
+
 export type DeviceConfig = Omit<DeviceThreadConfig, "wakeFd" | "socketFd">;
 
 export interface DevicePoolOptions {
@@ -27,7 +30,9 @@ export class DevicePool {
 
   private constructor(workers: readonly DeviceWorker[], ends: readonly Promise<void>[]) {
     this.#workers = workers;
+    const trimming = setInterval(() => this.tell("trim"), TRIM_MILLISECONDS);
     this.ended = Promise.allSettled(ends).then((outcomes) => {
+      clearInterval(trimming);
       const failure = outcomes.find((outcome) => outcome.status === "rejected");
       if (failure !== undefined) throw failure.reason;
     });
@@ -67,6 +72,11 @@ export class DevicePool {
       await pool.ended.catch(() => {});
       throw error;
     }
+  }
+
+  /** Tells all devices that something in the store has changed. */
+  tell(change: "exposed" | "trim"): void {
+    for (const worker of this.#workers) worker.tell(change);
   }
 
   /** Disconnects the clients and ends the device threads, in good order. */

@@ -103,6 +103,11 @@ export class DeviceWorker {
     }, STOP_DEADLINE_MILLISECONDS);
   }
 
+  /** Tells the thread that something in the store has changed. */
+  tell(change: "exposed" | "trim"): void {
+    this.#post({ kind: change });
+  }
+
   #post(message: ToDevice): void {
     if (this.#gone) return;
     this.#worker.postMessage(message);

@@ -51,7 +51,7 @@ export async function startServe(
     services: { broker, recorder: recording?.recorder },
     logger,
   });
-  sources?.begin(root?.digest);
+  sources?.begin(root?.digest, () => pool.tell("exposed"));
   logger.log("info", "serving", {
     store: storeDirectory,
     root: config.root,

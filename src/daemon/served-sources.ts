@@ -22,6 +22,8 @@ export class ServedSources implements AsyncDisposable {
   readonly #plan: PrefetchPlan | undefined;
   readonly #signal: AbortSignal | undefined;
   #prefetch: Prefetch | undefined;
+  /** A list of chunks that devices may have open was a lie. */
+  #exposed: () => void = () => {};
 
   private constructor(
     fetcher: Fetcher,
@@ -52,7 +54,11 @@ export class ServedSources implements AsyncDisposable {
     const plan = prefetch?.kind === "recording" ? readTrace(prefetch.path) : prefetch?.kind;
     const deadlineMilliseconds = config.timeoutSeconds * 1000;
     const attempt = deadlineMilliseconds / ATTEMPTS_PER_TIMEOUT;
+    let sources: ServedSources | undefined;
     const fetcher = await openFetcher(storeDirectory, config.addresses, {
+      exposed: () => {
+        if (sources !== undefined) sources.#exposed();
+      },
       logger,
       trustChunkLists: config.trustChunkLists,
       deadlineMilliseconds,
@@ -60,15 +66,20 @@ export class ServedSources implements AsyncDisposable {
       ...(concurrency !== undefined && { concurrency }),
       ...(bytesPerSecond !== undefined && { bytesPerSecond }),
     });
-    return new ServedSources(fetcher, config, plan, logger, signal);
+    sources = new ServedSources(fetcher, config, plan, logger, signal);
+    return sources;
   }
 
   get fetcher(): ObjectFetcher {
     return this.#fetcher;
   }
 
-  /** Tells which tree is served, and begins to fetch ahead, if that is wanted. */
-  begin(root: Digest | undefined): void {
+  /**
+   * Tells which tree is served, and begins to fetch ahead, if that is wanted. `exposed` is called
+   * when a list of chunks that devices may have open was a lie.
+   */
+  begin(root: Digest | undefined, exposed: () => void): void {
+    this.#exposed = exposed;
     if (root !== undefined) this.#fetcher.addRoot(root);
     if (this.#plan === undefined) return;
     this.#prefetch = startPrefetch(this.#fetcher, this.#plan, root, { logger: this.#logger });

@@ -27,6 +27,10 @@ export interface ControlPortOptions {
   readonly parked: ParkedRequests;
   /** Left out, nobody wants to know what is read. */
   readonly touches?: TouchLog | undefined;
+  /** Whoever keeps blobs open has to open them anew. */
+  readonly reopenBlobs: () => void;
+  /** Lets go of what was removed from the store. */
+  readonly trim: () => void;
 }
 
 export class ControlPort implements Disposable {
@@ -36,15 +40,19 @@ export class ControlPort implements Disposable {
   stopped = false;
   readonly #port: MessagePort;
   readonly #touches: TouchLog | undefined;
+  readonly #reopenBlobs: () => void;
+  readonly #trim: () => void;
   readonly #poll = new PollSet(1);
   #graceEnd = Number.NEGATIVE_INFINITY;
 
-  constructor({ port, wakeFd, parked, touches }: ControlPortOptions) {
-    this.wakeFd = wakeFd;
-    this.parked = parked;
-    this.#port = port;
-    this.#touches = touches;
-    this.#poll.set(0, wakeFd);
+  constructor(options: ControlPortOptions) {
+    this.wakeFd = options.wakeFd;
+    this.parked = options.parked;
+    this.#port = options.port;
+    this.#touches = options.touches;
+    this.#reopenBlobs = options.reopenBlobs;
+    this.#trim = options.trim;
+    this.#poll.set(0, options.wakeFd);
   }
 
   /** Follows all messages that have come. */
@@ -53,10 +61,27 @@ export class ControlPort implements Disposable {
     for (;;) {
       const received: { message: ToDevice } | undefined = receiveMessageOnPort(this.#port);
       if (received === undefined) return;
-      const { message } = received;
-      if (message.kind === "stop") this.stopped = true;
-      else if (message.kind === "settled") this.parked.settled(message.id, message.stored);
-      else this.parked.progressed(message.id);
+      this.#follow(received.message);
+    }
+  }
+
+  #follow(message: ToDevice): void {
+    switch (message.kind) {
+      case "stop":
+        this.stopped = true;
+        return;
+      case "settled":
+        this.parked.settled(message.id, message.stored);
+        return;
+      case "progressed":
+        this.parked.progressed(message.id);
+        return;
+      case "exposed":
+        this.#reopenBlobs();
+        return;
+      case "trim":
+        this.#trim();
+        return;
     }
   }
 

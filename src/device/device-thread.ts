@@ -69,7 +69,14 @@ function run(): void {
     lost: () => fileSystem.reopenBlobs(),
   });
   using native = new NativeCopy();
-  using control = new ControlPort({ port, wakeFd: config.wakeFd, parked, touches });
+  using control = new ControlPort({
+    port,
+    wakeFd: config.wakeFd,
+    parked,
+    touches,
+    reopenBlobs: () => fileSystem.reopenBlobs(),
+    trim: () => reader.trim(() => fileSystem.reopenBlobs()),
+  });
   using loop = new PollLoop(config, server, native, control, logger);
   post({ kind: "ready" });
   const reason = loop.run();

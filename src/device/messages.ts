@@ -54,7 +54,11 @@ export type ToDevice =
   /** The object can be read from the local store now; not `stored`: it is not to be had. */
   | { readonly kind: "settled"; readonly id: number; readonly stored: boolean }
   /** Some of it has come in. */
-  | { readonly kind: "progressed"; readonly id: number };
+  | { readonly kind: "progressed"; readonly id: number }
+  /** A list of chunks in the local store was a lie, and is gone: blobs are to be opened anew. */
+  | { readonly kind: "exposed" }
+  /** Time to let go of segments that a collection has removed: their room on the disk is waiting. */
+  | { readonly kind: "trim" };
 
 export type FromDevice =
   | { readonly kind: "ready" }

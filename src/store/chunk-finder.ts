@@ -82,6 +82,11 @@ export class ChunkFinder {
     return this.#rotten("chunk cannot be read", bytes, start, within);
   }
 
+  /** What was checked is checked again: other bytes may lie at the same addresses from now on. */
+  forget(): void {
+    this.#verified.clear();
+  }
+
   #locate(
     bytes: Uint8Array,
     start: number,

@@ -128,6 +128,13 @@ class DiskReader implements LocalReader {
     };
   }
 
+  trim(before: () => void): void {
+    if (!this.#segments.hasVanished) return;
+    before();
+    this.#chunks.forget();
+    this.#segments.unmapVanished();
+  }
+
   [Symbol.dispose](): void {
     this.#segments[Symbol.dispose]();
     this.#database.close();

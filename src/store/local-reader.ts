@@ -37,6 +37,12 @@ export interface LocalReader<Miss extends typeof MISSING = typeof MISSING> exten
 
   /** The root nodes as they are now, by name. */
   roots(): RootSource;
+
+  /**
+   * Lets go of files that were removed from the store. If there are any, `before` is called first:
+   * every BlobReader is void afterwards.
+   */
+  trim(before: () => void): void;
 }
 
 /** Looks up root nodes for a share that shows all of them. */

@@ -2,6 +2,7 @@
  * The segments of a store, mapped when first read, each at its full maximum length, so that what an
  * importer appends later is there without another mapping. Finds objects in them by digest.
  */
+import { existsSync } from "node:fs";
 import { DIGEST_BYTES } from "../castore/digest.ts";
 import type { Location, ObjectTable } from "./disk-index.ts";
 import { isPlausible } from "./disk-index.ts";
@@ -65,6 +66,25 @@ export class MappedSegments implements Disposable {
       this.#mapped.set(segment, mapped);
     }
     return mapped;
+  }
+
+  /** Whether the file of a mapped segment is gone. The mapping keeps its bytes, and their room. */
+  get hasVanished(): boolean {
+    return this.#vanished().length > 0;
+  }
+
+  /** Nothing may read from the mappings of such segments any more. */
+  unmapVanished(): void {
+    for (const segment of this.#vanished()) {
+      this.#mapped.get(segment)?.[Symbol.dispose]();
+      this.#mapped.delete(segment);
+    }
+  }
+
+  #vanished(): number[] {
+    return [...this.#mapped.keys()].filter(
+      (segment) => !existsSync(segmentPath(this.#directory, segment)),
+    );
   }
 
   [Symbol.dispose](): void {

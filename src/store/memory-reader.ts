@@ -48,6 +48,8 @@ export class MemoryReader implements LocalReader {
     };
   }
 
+  trim(): void {}
+
   [Symbol.dispose](): void {}
 }
 

@@ -46,11 +46,11 @@ export class VerifiedSet {
     if (this.#addresses[slot] === address) return;
     this.#addresses[slot] = address;
     this.#size += 1;
-    if (this.#size > this.#sizeMax) this.#reset();
+    if (this.#size > this.#sizeMax) this.clear();
     else if (this.#size * 2 > this.#addresses.length) this.#grow();
   }
 
-  #reset(): void {
+  clear(): void {
     this.#addresses = new Float64Array(SLOTS_AT_START);
     this.#tags = new Float64Array(SLOTS_AT_START);
     this.#size = 0;

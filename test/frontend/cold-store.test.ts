@@ -203,13 +203,13 @@ describe("a source that does not answer", () => {
   });
 
   it("is waited for beyond the deadline while bytes come in", () => {
-    using cold = new ColdShare(share, { timeoutMilliseconds: 700 });
+    using cold = new ColdShare(share, { timeoutMilliseconds: 3_000 });
     const { vmm, port, large } = held(cold);
     using _ = vmm;
     cold.source("trickle");
     const read = readRequest(large, 0, 1000);
     send(port, read, 1000);
-    expect(port.queue.wait(2_500)).toBe(false);
+    expect(port.queue.wait(5_000)).toBe(false);
     cold.source("pass");
     expect(next(port, read).error).toBe(0);
   });

@@ -92,5 +92,7 @@ export class FakeStore implements LocalReader {
     };
   }
 
+  trim(): void {}
+
   [Symbol.dispose](): void {}
 }

@@ -58,7 +58,7 @@ function open(folder: string, options: { verify?: VerifyMode; trustChunkLists?: 
     misses.clear();
     return texts;
   };
-  return { reader, blob, missed, lines, sink: new TestSink(mapper) };
+  return { reader, blob, missed, lines, mapper, sink: new TestSink(mapper) };
 }
 
 function change(folder: string, sql: string, ...values: (Uint8Array | number)[]): void {
@@ -184,6 +184,23 @@ test("an object that was moved to another segment is looked up once more", async
   expect(reader.directory(directory.bytes, 0)).toBeInstanceOf(Uint8Array);
   expect(missed()).toEqual([]);
   expect(Buffer.from(sink.take()).equals(Buffer.concat([SMALL, LARGE]))).toBe(true);
+});
+
+test("trim() lets go of segments that are gone, after whoever reads from them has", async () => {
+  const { folder, small, large } = await makeStore();
+  const { reader, blob, missed, sink, mapper } = open(folder);
+  for (const digest of [small, large.digest]) expect(blob(digest).read(0, 10, sink)).toBe(0);
+  const calls: number[] = [];
+  reader.trim(() => calls.push(mapper.mapped));
+  expect(calls).toEqual([]);
+  renameSync(segment(folder), join(folder, "segments", "00000007.seg"));
+  change(folder, "UPDATE objects SET segment = 7");
+  reader.trim(() => calls.push(mapper.mapped));
+  expect(calls).toEqual([1]);
+  expect(mapper.mapped).toBe(0);
+  for (const digest of [small, large.digest]) expect(blob(digest).read(0, 10, sink)).toBe(0);
+  expect(mapper.mapped).toBe(1);
+  expect(missed()).toEqual([]);
 });
 
 test("a segment that is gone makes misses of what was in it", async () => {
