@@ -20,15 +20,10 @@ export class AbortScope implements Disposable {
 
   /** Aborts with SourceUnavailable in `milliseconds`, unless the answer is disposed before. */
   limit(clock: Clock, milliseconds: number, what: string): Disposable {
-    const disarm = new AbortController();
-    clock.sleep(milliseconds, disarm.signal).then(
-      () => {
-        const message = `${what} took longer than ${Math.round(milliseconds)} ms`;
-        this.#controller.abort(new SourceUnavailable(message));
-      },
-      () => {},
-    );
-    return { [Symbol.dispose]: () => disarm.abort() };
+    return clock.timer(milliseconds, () => {
+      const message = `${what} took longer than ${Math.round(milliseconds)} ms`;
+      this.#controller.abort(new SourceUnavailable(message));
+    });
   }
 
   /** Ends whatever still listens to the signal. */

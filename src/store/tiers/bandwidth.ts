@@ -1,5 +1,5 @@
 /** A token bucket: so many bytes a second on average, a little more at once; foreground first. */
-import type { Clock } from "./clock.ts";
+import { type Clock, sleep } from "./clock.ts";
 import { PriorityGate } from "./priority-gate.ts";
 import type { Urgency } from "./urgency.ts";
 
@@ -35,7 +35,7 @@ export class Bandwidth {
       this.#fill();
       this.#tokens -= paid;
       if (this.#tokens >= 0) continue;
-      await this.#clock.sleep((-this.#tokens / this.#bytesPerSecond) * 1000, signal);
+      await sleep(this.#clock, (-this.#tokens / this.#bytesPerSecond) * 1000, signal);
     }
   }
 

@@ -2,8 +2,8 @@
 export interface Clock {
   /** Milliseconds since some point. */
   now(): number;
-  /** Rejects with the signal's reason once that is aborted. */
-  sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
+  /** Calls `ring` in so many milliseconds, unless the answer is disposed before. */
+  timer(milliseconds: number, ring: () => void): Disposable;
   /** From 0 up to 1, evenly. */
   random(): number;
 }
@@ -11,17 +11,26 @@ export interface Clock {
 export const systemClock: Clock = {
   now: () => performance.now(),
   random: () => Math.random(),
-  sleep: (milliseconds, signal) =>
-    new Promise((resolve, reject) => {
-      signal?.throwIfAborted();
-      const aborted = () => {
-        clearTimeout(timer);
-        reject(signal?.reason);
-      };
-      const timer = setTimeout(() => {
-        signal?.removeEventListener("abort", aborted);
-        resolve();
-      }, milliseconds);
-      signal?.addEventListener("abort", aborted, { once: true });
-    }),
+  timer: (milliseconds, ring) => {
+    const timer = setTimeout(ring, milliseconds);
+    return { [Symbol.dispose]: () => clearTimeout(timer) };
+  },
 };
+
+/** @throws the signal's reason */
+export async function sleep(
+  clock: Clock,
+  milliseconds: number,
+  signal?: AbortSignal,
+): Promise<void> {
+  signal?.throwIfAborted();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  using _timer = clock.timer(milliseconds, resolve);
+  const aborted = () => reject(signal?.reason);
+  signal?.addEventListener("abort", aborted, { once: true });
+  try {
+    await promise;
+  } finally {
+    signal?.removeEventListener("abort", aborted);
+  }
+}

@@ -7,7 +7,7 @@ import type { Logger } from "../../base/logger.ts";
 import type { Digest } from "../../castore/digest.ts";
 import { CorruptObject, MissingObject, SourceUnavailable, StoreError } from "../errors.ts";
 import type { FetchPriority, WantedObject } from "../object-fetcher.ts";
-import { type Clock, systemClock } from "./clock.ts";
+import { type Clock, sleep, systemClock } from "./clock.ts";
 import { eachSeveral } from "./several.ts";
 import type { Fetcher } from "./tier-fetcher.ts";
 import type { Trace } from "./trace.ts";
@@ -126,7 +126,7 @@ class PrefetchRun {
         }
         if (!(error instanceof SourceUnavailable)) throw error;
       }
-      await this.#clock.sleep(this.#pause, this.#signal);
+      await sleep(this.#clock, this.#pause, this.#signal);
       this.#pause = Math.min(PREFETCH_PAUSE_MILLISECONDS_MAX, this.#pause * 2);
     }
   }

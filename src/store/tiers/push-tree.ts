@@ -8,7 +8,7 @@ import type { Store } from "../services.ts";
 import type { Source } from "../source.ts";
 import { requireDirectory } from "../tree-walk.ts";
 import { DigestSet } from "../upkeep/digest-set.ts";
-import { type Clock, systemClock } from "./clock.ts";
+import { type Clock, sleep, systemClock } from "./clock.ts";
 import { eachSeveral } from "./several.ts";
 
 /** Blobs that are looked for or uploaded at a time. */
@@ -174,7 +174,7 @@ class TreePush {
         if (!(error instanceof SourceUnavailable) || tries === PUSH_TRIES_MAX) throw error;
       }
       const pause = PUSH_PAUSE_MILLISECONDS * 2 ** tries * this.#clock.random();
-      await this.#clock.sleep(pause, this.#options.signal);
+      await sleep(this.#clock, pause, this.#options.signal);
     }
   }
 

@@ -6,7 +6,7 @@ import type { Logger } from "../../base/logger.ts";
 import type { Digest } from "../../castore/digest.ts";
 import { CorruptObject, MissingObject, SourceUnavailable } from "../errors.ts";
 import { AbortScope } from "./abort-scope.ts";
-import type { Clock } from "./clock.ts";
+import { type Clock, sleep } from "./clock.ts";
 import type { FetchTally } from "./fetch-tally.ts";
 import type { GuardedSource } from "./guarded-source.ts";
 import { KnownLies } from "./known-lies.ts";
@@ -79,7 +79,7 @@ export class SourceChain {
       left = round.failed;
       if (left.length === 0 || round.allRest || count === ROUNDS_MAX) throw round.outcome();
       const pause = Math.min(BACKOFF_MILLISECONDS_MAX, BACKOFF_MILLISECONDS * 2 ** (count - 1));
-      await clock.sleep(pause * clock.random(), scope.signal);
+      await sleep(clock, pause * clock.random(), scope.signal);
     }
   }
 

@@ -120,13 +120,17 @@ export class SourceVisit {
       breaker.succeeded();
     } catch (error) {
       ended = true;
+      scope.abort(error);
+      iterator.return?.().catch(() => {});
       throw this.#failure(error);
     } finally {
-      // Whoever asked has enough: that is no fault of the source.
-      if (!ended) breaker.abandoned();
-      scope.abort(new SourceUnavailable("nobody listens any more"));
-      // Not awaited: it may hang in a request that looks at no signal.
-      iterator.return?.().catch(() => {});
+      if (!ended) {
+        // Whoever asked has enough: that is no fault of the source.
+        breaker.abandoned();
+        scope.abort(new SourceUnavailable("nobody listens any more"));
+        // Not awaited: it may hang in a request that looks at no signal.
+        iterator.return?.().catch(() => {});
+      }
     }
   }
 

@@ -6,7 +6,7 @@ import type { Digest } from "../../castore/digest.ts";
 import { Chunker } from "../chunker.ts";
 import { SourceUnavailable } from "../errors.ts";
 import type { BlobStat, Chunk } from "../services.ts";
-import type { Clock } from "./clock.ts";
+import { type Clock, sleep } from "./clock.ts";
 import type { FetchRoom } from "./fetch-room.ts";
 import type { FlightControl } from "./flights.ts";
 import type { GuardedSource } from "./guarded-source.ts";
@@ -46,7 +46,7 @@ export async function fetchStream(
       // It goes on where it was cut off, for as long as it gets on.
       failures = stream.received > before ? 1 : failures + 1;
       if (failures === ROUNDS_MAX) throw error;
-      await clock.sleep(BACKOFF_MILLISECONDS_MAX * clock.random(), closing);
+      await sleep(clock, BACKOFF_MILLISECONDS_MAX * clock.random(), closing);
     }
   }
   const blob = await stream.end();

@@ -27,15 +27,10 @@ export class FakeClock implements Clock {
     return this.#random();
   }
 
-  sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      signal?.throwIfAborted();
-      const sleeper = { wakesAt: this.#now + milliseconds, wake: resolve };
-      this.#sleepers.add(sleeper);
-      signal?.addEventListener("abort", () => {
-        if (this.#sleepers.delete(sleeper)) reject(signal.reason);
-      });
-    });
+  timer(milliseconds: number, ring: () => void): Disposable {
+    const sleeper = { wakesAt: this.#now + milliseconds, wake: ring };
+    this.#sleepers.add(sleeper);
+    return { [Symbol.dispose]: () => void this.#sleepers.delete(sleeper) };
   }
 
   /** Lets so much time pass, waking sleepers on the way. */

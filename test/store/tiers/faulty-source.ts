@@ -6,7 +6,7 @@ import { symlinkNode } from "../../../src/castore/node.ts";
 import { MissingObject, SourceUnavailable } from "../../../src/store/errors.ts";
 import type { BlobStat, ByteRange, RequestOptions, Store } from "../../../src/store/services.ts";
 import type { Source } from "../../../src/store/source.ts";
-import type { Clock } from "../../../src/store/tiers/clock.ts";
+import { type Clock, sleep } from "../../../src/store/tiers/clock.ts";
 
 export type Fault =
   | "none"
@@ -125,7 +125,7 @@ export class FaultySource implements Source {
         return;
       }
       yield fault === "garbles" ? garbled(piece) : piece;
-      if (this.latency > 0) await this.#clock.sleep(this.latency / 10, options?.signal);
+      if (this.latency > 0) await sleep(this.#clock, this.latency / 10, options?.signal);
     }
     if (fault === "breaks") throw new SourceUnavailable("the connection broke");
   }
@@ -154,7 +154,7 @@ export class FaultySource implements Source {
   ): Promise<Fault> {
     this.asked.push({ kind, digest });
     const fault = typeof this.fault === "function" ? this.fault() : this.fault;
-    if (this.latency > 0) await this.#clock.sleep(this.latency, options?.signal);
+    if (this.latency > 0) await sleep(this.#clock, this.latency, options?.signal);
     if (fault === "down") throw new SourceUnavailable(`${this.name} is down`);
     if (fault === "throws") throw new TypeError("x is not a function");
     if (fault === "hangs") await NEVER;
