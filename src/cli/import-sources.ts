@@ -17,7 +17,8 @@ export interface ImportSource {
   readonly path: Buffer;
 }
 
-const ARCHIVE = /\.tar$/i;
+/** What cannot be decompressed here is known as well: it is refused, and how to do it is said. */
+const ARCHIVE = /\.(tar|tar\.(gz|zst|xz|bz2)|tgz|tzst|txz|tbz2?)$/i;
 
 export interface SourceOptions {
   /** The name for the only path. */

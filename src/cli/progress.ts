@@ -3,15 +3,22 @@
  * was done so far. On anything but a terminal nothing is written.
  */
 import { bytesFigure, countFigure, speedFigure } from "./figures.ts";
+import { escapedName } from "./name-text.ts";
 import type { Output } from "./output.ts";
 
 const MILLISECONDS_BETWEEN_DRAWINGS = 100;
 const BAR_COLUMNS = 24;
+/** Less of a path says nothing. */
+const PATH_COLUMNS_MIN = 12;
 
 export interface ProgressState {
   /** Files, or whatever is counted. */
   readonly files: number;
   readonly bytes: number;
+  /** Bytes of these that are new to the store. */
+  readonly newBytes?: number;
+  /** What is being worked on: shown where there is room. */
+  readonly path?: string;
 }
 
 export class Progress {
@@ -37,7 +44,10 @@ export class Progress {
 
   /** Draws the state, unless it was drawn a moment ago. */
   update(state: ProgressState): void {
-    this.#draw((elapsed) => this.#text(state, elapsed));
+    this.#draw((elapsed) => {
+      const text = this.#text(state, elapsed);
+      return text + pathText(state.path, this.#output.columns - 1 - text.length);
+    });
   }
 
   /** The same with words of its own: nothing can be counted. */
@@ -65,7 +75,8 @@ export class Progress {
   }
 
   #text(state: ProgressState, elapsed: number): string {
-    const done = `${countFigure(state.files, this.#noun)}, ${bytesFigure(state.bytes)}`;
+    const fresh = state.newBytes === undefined ? "" : `, ${bytesFigure(state.newBytes)} new`;
+    const done = `${countFigure(state.files, this.#noun)}, ${bytesFigure(state.bytes)}${fresh}`;
     const speed = speedFigure(state.bytes, elapsed);
     const total = this.#total;
     if (total === undefined) return `${this.#verb} ${done}, ${speed}`;
@@ -74,6 +85,14 @@ export class Progress {
     const bar = "#".repeat(filled).padEnd(BAR_COLUMNS, "-");
     return `${this.#verb} [${bar}] ${String(Math.floor(share * 100)).padStart(3)}% ${done}, ${speed}`;
   }
+}
+
+/** The end of a path, which says most, in so many columns. */
+function pathText(path: string | undefined, columns: number): string {
+  const room = columns - 2;
+  if (path === undefined || path === "" || room < PATH_COLUMNS_MIN) return "";
+  const shown = escapedName(Buffer.from(path));
+  return `  ${shown.length <= room ? shown : `…${shown.slice(1 - room)}`}`;
 }
 
 /** A file counts as 4 KiB at least: a million tiny files are work, too. */

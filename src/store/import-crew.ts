@@ -16,7 +16,7 @@ const SLOTS_MIN = 4;
 const SLOTS_MAX = 8;
 
 /** Workers do little but call native code: what they may keep of garbage is memory wasted. */
-const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 } as const;
+const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 } as const;
 
 /** This file's own ending tells whether sources or compiled files are running. */
 const THREAD_FILE = import.meta.url.endsWith(".ts") ? "import-thread.ts" : "import-thread.js";

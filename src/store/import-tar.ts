@@ -10,6 +10,7 @@ import { parseName, parsePath } from "../castore/name.ts";
 import type { DirectoryNode, Node } from "../castore/node.ts";
 import { fileNode, symlinkNode } from "../castore/node.ts";
 import { ImportError } from "./errors.ts";
+import { decompressed, endWith } from "./import-compressed.ts";
 import type { ImportOptions, ImportResult, ImportSession, SpecialKind } from "./import-session.ts";
 import { withSession } from "./import-session.ts";
 import type { Store } from "./services.ts";
@@ -28,7 +29,8 @@ const SPECIAL: Readonly<Record<string, SpecialKind>> = {
 const VOLUME_LABEL = "V";
 
 /**
- * Imports the archive whose bytes `source` gives. The root is a directory.
+ * Imports the archive whose bytes `source` gives, compressed with gzip or zstd or not at all. The
+ * root is a directory.
  * @throws ImportError, StoreError, the reason of `options.signal`
  */
 export async function importTar(
@@ -37,9 +39,17 @@ export async function importTar(
   options: ImportOptions = {},
 ): Promise<ImportResult> {
   return await withSession(store, options, async (session) => {
-    const reader = new TarReader(source);
+    endWith(source, options.signal);
+    const bytes = decompressed(source);
+    const reader = new TarReader(bytes);
     try {
-      return await new TarImport(session, reader).run();
+      const node = await new TarImport(session, reader).run();
+      // To the end: there is the checksum of a compressed archive, and who sends it is not cut off.
+      for await (const _ of bytes);
+      return node;
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      throw error;
     } finally {
       await reader.close();
     }

@@ -4,6 +4,7 @@ import type { ImportOptions, ImportResult } from "../../store/import-session.ts"
 import type { Store } from "../../store/services.ts";
 import type { Context } from "../context.ts";
 import { examples } from "../help-text.ts";
+import { interruptible } from "../import-interruption.ts";
 import { importJson, printImport } from "../import-report.ts";
 import { type ImportSource, importSources } from "../import-sources.ts";
 import { withStore } from "../open-store.ts";
@@ -25,7 +26,8 @@ export function addImport(program: Command, context: Context): void {
     .summary("store directories, files, symlinks and tar archives")
     .description(
       "Stores each path under a root named after it, and prints the root's digest. The store is " +
-        "made when there is none. What ends in .tar is unpacked, and so is - (standard input). " +
+        "made when there is none. What ends in .tar, .tar.gz or .tar.zst is unpacked, and so is - " +
+        "(standard input). " +
         "Times, owners, permissions beyond the executable bit, and hard links are not kept.",
     )
     .argument("<path...>", "directory, file, symlink, tar archive, or - for an archive from stdin")
@@ -56,7 +58,9 @@ async function run(
     const reports: unknown[] = [];
     for (const source of sources) {
       const begun = performance.now();
-      const result = await importOne(store, source, options, context);
+      const result = await interruptible((signal) =>
+        importOne(store, source, options, signal, context),
+      );
       const milliseconds = performance.now() - begun;
       if (options.json) reports.push(importJson(source.name, result, milliseconds));
       else await printImport(context.out, source.name, result, milliseconds);
@@ -69,6 +73,7 @@ async function importOne(
   store: Store,
   source: ImportSource,
   options: ImportCommandOptions,
+  signal: AbortSignal,
   { err }: Context,
 ): Promise<ImportResult> {
   const progress = new Progress(err, "importing");
@@ -76,6 +81,7 @@ async function importOne(
   const importOptions: ImportOptions = {
     name: source.name,
     skipSpecial: options.skipSpecial ?? false,
+    signal,
     onProgress: (state) => progress.update(state),
   };
   try {
