@@ -31,6 +31,6 @@ export interface GcReport {
   /** Leases that were honoured, and those of ended processes that were cleaned up. */
   readonly leases: number;
   readonly deadLeases: number;
-  /** How long nobody else could write. */
+  /** How long nobody else could write, at a stretch. */
   readonly exclusiveMilliseconds: number;
 }

@@ -3,13 +3,14 @@
  *
  * 1. Marks, while others import and serve.
  * 2. Takes every writer's slot, so that nothing vanishes that a writer relies on; marks what is new
- *    since; deletes from the index.
- * 3. Lets them go, and gives back the room as one writer among others.
+ *    since; deletes from the index; lets them go. Where there is much, some at a time.
+ * 3. Gives back the room as one writer among others.
  *
  * Killed at any time, it has deleted only what nothing reaches.
  */
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Digest } from "../../castore/digest.ts";
 import { openIndex, prepareRows } from "../disk-index.ts";
 import { indexPath } from "../disk-layout.ts";
@@ -27,7 +28,7 @@ import { Marker } from "./marker.ts";
 import { segmentGroups } from "./object-list.ts";
 import { ProcessLock } from "./process-lock.ts";
 import type { SegmentPlan } from "./segment-plan.ts";
-import { fileBytes, planSegments, unknownSegmentFiles } from "./segment-plan.ts";
+import { fileBytes, planSegments, segmentLengths, unknownSegmentFiles } from "./segment-plan.ts";
 import type { StartingPoints } from "./starting-points.ts";
 import { addStartingPoints, requireStored } from "./starting-points.ts";
 import { Sweep } from "./sweep.ts";
@@ -37,6 +38,9 @@ import { Turns } from "./turns.ts";
 export const WASTE_SHARE = 0.25;
 /** How long to wait for others who write to the store. They wait, too, while one of them goes on. */
 export const GC_WAIT_MILLISECONDS = 60_000;
+/** How long others wait who want to write, about; and how long they have until they wait again. */
+export const EXCLUSIVE_MILLISECONDS_MAX = 5000;
+const BREAK_MILLISECONDS = 100;
 /** Of the index, in memory. */
 const CACHE_KIBIBYTES = 64 * 1024;
 
@@ -48,8 +52,10 @@ export interface GcOptions {
   readonly waitMilliseconds?: number;
   /** From 0 to 1. */
   readonly wasteShare?: number;
-  /** Smaller segments, for tests. */
+  /** Smaller segments and steps, for tests. */
   readonly segmentBytesMax?: number;
+  readonly chunksPerStep?: number;
+  readonly exclusiveMillisecondsMax?: number;
   readonly onProgress?: (progress: GcProgress) => void;
   readonly signal?: AbortSignal;
 }
@@ -75,6 +81,12 @@ export async function collectGarbage(
   }
 }
 
+interface Deleted {
+  readonly plan: SegmentPlan;
+  readonly strayFiles: number;
+  readonly strayBytes: number;
+}
+
 class Collection {
   readonly #directory: string;
   readonly #database: DatabaseSync;
@@ -92,7 +104,11 @@ class Collection {
   #phase: GcPhase = "marking";
   #bytesToMove = 0;
   #leases = 0;
+  /** The longest time, at a stretch. */
   #exclusiveMilliseconds = 0;
+  #namesDeleted = false;
+  /** Of segments, when the first of the index was looked at to delete. */
+  #lengths: ReadonlyMap<number, number> = new Map();
 
   constructor(directory: string, database: DatabaseSync, objects: DiskObjects, options: GcOptions) {
     this.#directory = directory;
@@ -104,13 +120,14 @@ class Collection {
     const count = prepareRows(database, "SELECT count(*) FROM objects").get();
     const [objectsExpected] = count as unknown as [number];
     this.#marker = new Marker(database, objects, objectsExpected, this.#turns);
-    this.#sweep = new Sweep(database, this.#marker, this.#turns);
+    this.#sweep = new Sweep(database, this.#marker, this.#turns, options.chunksPerStep);
   }
 
   /** What `run` would do. */
   async plan(): Promise<GcReport> {
     await this.#mark();
     this.#begin("deleting");
+    this.#lengths = segmentLengths(this.#database);
     await this.#sweep.count();
     const plan = this.#planSegments();
     const stray = unknownSegmentFiles(this.#database, this.#directory, this.#sweep.shares);
@@ -132,26 +149,16 @@ class Collection {
     }
     const deadLeases = removeDeadLeases(this.#directory);
     await this.#mark();
-    this.#begin("waiting");
-    const slots = await this.#takeAllSlots();
-    const begun = performance.now();
-    let plan: SegmentPlan;
-    let stray: string[];
-    let strayBytes: number;
-    try {
-      this.#begin("deleting");
-      await this.#delete();
-      plan = this.#planSegments();
-      this.#retire(plan);
-      stray = unknownSegmentFiles(this.#database, this.#directory, this.#sweep.shares);
-      strayBytes = stray.reduce((sum, path) => sum + removeFile(path), 0);
-    } finally {
-      slots[Symbol.dispose]();
-      this.#exclusiveMilliseconds = performance.now() - begun;
+    let deleted = await this.#exclusively(() => this.#deleteSome());
+    while (deleted === undefined) {
+      await sleep(BREAK_MILLISECONDS);
+      this.#options.signal?.throwIfAborted();
+      deleted = await this.#exclusively(() => this.#deleteSome());
     }
+    const { plan, strayFiles, strayBytes } = deleted;
     await this.#compact(plan);
     this.#checkpoint();
-    return this.#result(plan, stray.length, strayBytes, deadLeases);
+    return this.#result(plan, strayFiles, strayBytes, deadLeases);
   }
 
   async #mark(): Promise<StartingPoints> {
@@ -163,25 +170,51 @@ class Collection {
     return points;
   }
 
-  async #takeAllSlots(): Promise<WriterSlots> {
+  /** Runs `work` while nobody else writes. Names may be removed, and leases be taken. */
+  async #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    this.#begin("waiting");
     const wait = this.#options.waitMilliseconds ?? GC_WAIT_MILLISECONDS;
-    return await WriterSlots.takeAll(this.#directory, wait, this.#options.signal);
+    using _slots = await WriterSlots.takeAll(this.#directory, wait, this.#options.signal);
+    const begun = performance.now();
+    this.#begin("deleting");
+    const result = await work();
+    this.#exclusiveMilliseconds = Math.max(this.#exclusiveMilliseconds, performance.now() - begun);
+    return result;
   }
 
-  /** Nobody else writes now, but names may still be removed, and leases be taken. */
-  async #delete(): Promise<void> {
+  /** Undefined: not everything yet. */
+  async #deleteSome(): Promise<Deleted | undefined> {
+    const max = this.#options.exclusiveMillisecondsMax ?? EXCLUSIVE_MILLISECONDS_MAX;
+    const deadline = performance.now() + max;
     for (;;) {
       const { forgettable } = await this.#mark();
+      if (this.#namesDeleted) break;
+      this.#lengths = segmentLengths(this.#database);
       const marker = this.#marker;
-      if (deleteNames(this.#directory, this.#database, marker, this.#sweep, forgettable)) break;
+      this.#namesDeleted = deleteNames(
+        this.#directory,
+        this.#database,
+        marker,
+        this.#sweep,
+        forgettable,
+      );
+      if (this.#namesDeleted) break;
       this.#sweep.reset();
     }
-    await this.#sweep.deleteChunks();
+    if (!(await this.#sweep.deleteChunks(deadline))) return undefined;
+    const plan = this.#planSegments();
+    this.#retire(plan);
+    const stray = unknownSegmentFiles(this.#database, this.#directory, this.#sweep.shares);
+    const strayBytes = stray.reduce((sum, path) => sum + removeFile(path), 0);
+    return { plan, strayFiles: stray.length, strayBytes };
   }
 
   #planSegments(): SegmentPlan {
-    const { wasteShare = WASTE_SHARE } = this.#options;
-    return planSegments(this.#database, this.#directory, this.#sweep.shares, wasteShare);
+    return planSegments(this.#database, this.#directory, {
+      kept: this.#sweep.shares,
+      lengths: this.#lengths,
+      wasteShare: this.#options.wasteShare ?? WASTE_SHARE,
+    });
   }
 
   /** Whoever had these segments for a slot goes on in new ones. */

@@ -28,21 +28,28 @@ export interface SegmentShare {
 
 export type SegmentShares = ReadonlyMap<number, Readonly<SegmentShare>>;
 
-/** `kept`: what stays, by segment. A segment goes when more than `wasteShare` of it is waste. */
+export interface PlanOptions {
+  /** What stays. */
+  readonly kept: SegmentShares;
+  /** Lengths of the segments when that began to be counted: others have been written to since. */
+  readonly lengths: ReadonlyMap<number, number>;
+  /** A segment goes when more than this share of it is waste. */
+  readonly wasteShare: number;
+}
+
 export function planSegments(
   database: DatabaseSync,
   directory: string,
-  kept: SegmentShares,
-  wasteShare: number,
+  { kept, lengths, wasteShare }: PlanOptions,
 ): SegmentPlan {
   const empty: number[] = [];
   const sparse: { segment: number; bytes: number }[] = [];
   const plan = { fileBytes: 0, keptBytes: 0, wasteBytes: 0 };
-  for (const segment of knownSegments(database)) {
+  for (const [segment, length] of segmentLengths(database)) {
     const { objects, bytes } = kept.get(segment) ?? { objects: 0, bytes: 0 };
     const size = fileBytes(segmentPath(directory, segment));
-    // A new segment of some slot, where nothing was put yet.
-    if (size === 0) continue;
+    // A new segment of some slot, where nothing was put yet, comes without a file.
+    if (size === 0 || lengths.get(segment) !== length) continue;
     const waste = size - bytes;
     if (objects > 0 && waste <= size * wasteShare) {
       plan.wasteBytes += Math.max(0, waste);
@@ -68,7 +75,7 @@ export function unknownSegmentFiles(
   kept: SegmentShares,
 ): string[] {
   const names = segmentFileNames(directory);
-  const known = new Set(knownSegments(database));
+  const known = segmentLengths(database);
   const segments = names.map((name) => Number(FILE.exec(name)?.[1] ?? Number.NaN));
   return segments
     .filter((segment) => !Number.isNaN(segment) && !known.has(segment) && !kept.has(segment))
@@ -80,9 +87,10 @@ export function fileBytes(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
 
-function knownSegments(database: DatabaseSync): number[] {
-  const rows = prepareRows(database, "SELECT id FROM segments").all() as unknown as [number][];
-  return rows.map(([id]) => id);
+/** Committed bytes of all segments, as the index says. */
+export function segmentLengths(database: DatabaseSync): Map<number, number> {
+  const rows = prepareRows(database, "SELECT id, length FROM segments").all();
+  return new Map(rows as unknown as [id: number, length: number][]);
 }
 
 function segmentFileNames(directory: string): string[] {

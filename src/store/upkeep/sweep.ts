@@ -1,16 +1,18 @@
 /**
  * What nothing reaches leaves the index: directories and lists of chunks in one transaction, so
- * that none stays that names what is gone; chunks after them. Nobody may write to the store
- * meanwhile. Without a word to the index the same is only counted.
+ * that none stays that names what is gone; chunks after them, some at a time. Nobody may write to
+ * the store meanwhile; between two steps others may, if what they made reachable is marked then.
+ * Without a change to the index the same is only counted.
  */
 import type { DatabaseSync } from "node:sqlite";
+import { prepareRows } from "../disk-index.ts";
 import { OBJECT_CHUNK, OBJECT_DIRECTORY } from "../disk-layout.ts";
 import type { Marker } from "./marker.ts";
 import type { SegmentShare } from "./segment-plan.ts";
 import type { Turns } from "./turns.ts";
 
 /** Chunks looked at in one transaction, about. */
-const CHUNKS_PER_STEP = 50_000;
+export const CHUNKS_PER_STEP = 50_000;
 
 export interface ObjectCounts {
   directories: number;
@@ -30,12 +32,23 @@ export class Sweep {
   readonly #database: DatabaseSync;
   readonly #marker: Marker;
   readonly #turns: Turns;
+  readonly #chunkRanges: number;
+  /** Ranges of chunks that were looked at. */
+  #chunkRange = 0;
 
   /** One for each `database`, which gets functions that its queries can use. */
-  constructor(database: DatabaseSync, marker: Marker, turns: Turns) {
+  constructor(
+    database: DatabaseSync,
+    marker: Marker,
+    turns: Turns,
+    chunksPerStep: number = CHUNKS_PER_STEP,
+  ) {
     this.#database = database;
     this.#marker = marker;
     this.#turns = turns;
+    const count = prepareRows(database, "SELECT count(*) FROM objects WHERE kind = ?");
+    const [chunks] = count.get(OBJECT_CHUNK) as unknown as [number];
+    this.#chunkRanges = Math.ceil((chunks + 1) / chunksPerStep);
     database.function("doomed_object", (kind, digest, segment, length) =>
       this.#lookAt(kind as number, digest as Uint8Array, segment as number, length as number),
     );
@@ -44,22 +57,23 @@ export class Sweep {
 
   /** Counts what would be deleted. */
   async count(): Promise<void> {
-    const count = "SELECT count(*) FROM";
-    this.#run(`${count} blobs WHERE doomed_blob(digest)`);
-    for (const kind of [OBJECT_DIRECTORY, OBJECT_CHUNK] as const) {
-      await this.#inRanges(`${count} objects WHERE ${DOOMED}`, kind);
-    }
+    this.#run("SELECT count(*) FROM blobs WHERE doomed_blob(digest)");
+    this.#run(`SELECT count(*) FROM objects WHERE ${DOOMED}`, OBJECT_DIRECTORY, ...bounds(0, 1));
+    await this.#chunks(`SELECT count(*) FROM objects WHERE ${DOOMED}`, Number.POSITIVE_INFINITY);
   }
 
   /** Deletes what names others, within a transaction of the caller's. */
   deleteNames(): void {
     this.#run("DELETE FROM blobs WHERE doomed_blob(digest)");
-    this.#run(`DELETE FROM objects WHERE ${DOOMED}`, OBJECT_DIRECTORY, ...EVERYTHING);
+    this.#run(`DELETE FROM objects WHERE ${DOOMED}`, OBJECT_DIRECTORY, ...bounds(0, 1));
   }
 
-  /** Deletes chunks, in transactions of its own. Ended between them, it leaves what nobody misses. */
-  async deleteChunks(): Promise<void> {
-    await this.#inRanges(`DELETE FROM objects WHERE ${DOOMED}`, OBJECT_CHUNK);
+  /**
+   * Deletes chunks, in transactions of its own, until all were looked at or it is `deadline` by
+   * `performance.now()`. True: all were. Ended before, it leaves what nobody misses.
+   */
+  async deleteChunks(deadline: number): Promise<boolean> {
+    return await this.#chunks(`DELETE FROM objects WHERE ${DOOMED}`, deadline);
   }
 
   /** Forgets what was counted: a transaction was rolled back. */
@@ -73,17 +87,16 @@ export class Sweep {
     this.#database.prepare(sql).all(...values);
   }
 
-  /** Digests are spread evenly: equal ranges hold about as many. */
-  async #inRanges(sql: string, kind: number): Promise<void> {
+  /** Digests are spread evenly: equal ranges hold about as many. One at least. */
+  async #chunks(sql: string, deadline: number): Promise<boolean> {
     const statement = this.#database.prepare(sql);
-    const row = this.#database
-      .prepare("SELECT count(*) AS count FROM objects WHERE kind = ?")
-      .get(kind);
-    const ranges = Math.ceil((Number(row?.["count"]) + 1) / CHUNKS_PER_STEP);
-    for (let i = 0; i < ranges; i += 1) {
-      statement.all(kind, bound(i, ranges), bound(i + 1, ranges));
+    while (this.#chunkRange < this.#chunkRanges) {
+      statement.all(OBJECT_CHUNK, ...bounds(this.#chunkRange, this.#chunkRanges));
+      this.#chunkRange += 1;
       if (this.#turns.over) await this.#turns.pause();
+      if (performance.now() >= deadline) break;
     }
+    return this.#chunkRange === this.#chunkRanges;
   }
 
   #lookAt(kind: number, digest: Uint8Array, segment: number, length: number): 0 | 1 {
@@ -114,10 +127,11 @@ export class Sweep {
 const DOOMED =
   "kind = ? AND digest >= ? AND digest < ? AND doomed_object(kind, digest, segment, length)";
 
-/** Below and above every digest: no blob is shorter than the empty one. */
-const EVERYTHING = [bound(0, 1), bound(1, 1)] as const;
+/** Where range `i` of `ranges` begins and ends; together they hold all digests. */
+function bounds(i: number, ranges: number): [from: Uint8Array, to: Uint8Array] {
+  return [bound(i, ranges), bound(i + 1, ranges)];
+}
 
-/** Where range `i` of `ranges` begins, and the one before it ends. */
 function bound(i: number, ranges: number): Uint8Array {
   if (i === 0) return new Uint8Array(0);
   // Longer than any digest that begins with these bytes.

@@ -61,7 +61,9 @@ test("exactly what no root reaches is gone, whatever the trees", async () => {
     fc.asyncProperty(
       fc.array(shapes, { minLength: 1, maxLength: 5 }),
       fc.array(fc.nat(4), { maxLength: 4 }),
-      async (trees, removals) => {
+      // All chunks at once, or some at a time.
+      fc.constantFrom({}, { chunksPerStep: 8, exclusiveMillisecondsMax: 0 }),
+      async (trees, removals, steps) => {
         const folder = join(temporaryFolder(), "store");
         using store = openSmall(folder);
         for (const [i, tree] of trees.entries()) await putRoot(store, `root-${i}`, tree);
@@ -71,7 +73,7 @@ test("exactly what no root reaches is gone, whatever the trees", async () => {
         const expected = await reachable(store, roots);
         const planned = await collect(folder, { dryRun: true });
         expect(stored(folder)).toEqual(before);
-        const report = await collect(folder);
+        const report = await collect(folder, steps);
         expect(stored(folder)).toEqual(expected);
         const { directories, chunks, blobs } = report.deleted;
         expect(directories + chunks + blobs).toBe(before.size - expected.size);
