@@ -4,6 +4,8 @@
  *     DIR/index.sqlite           where every object lies, blobs, root nodes (DiskIndex)
  *     DIR/writers/3.lock         held by the writer in slot 3 (WriterSlot)
  *     DIR/segments/00000001.seg  objects back to back, raw, append-only
+ *     DIR/leases/                what processes show, which must stay (takeLease)
+ *     DIR/gc.lock                held by the one collection (collectGarbage)
  *
  * An object is a chunk of file contents or an encoded directory, named by its BLAKE3. Bytes reach a
  * segment and the disk before the index transaction that names them commits, so that a crash leaves
