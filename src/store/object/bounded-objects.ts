@@ -10,6 +10,7 @@ import type { ObjectStore, StoredObject } from "./object-store.ts";
 
 /** An upload that is slower than this counts as stuck. */
 const UPLOAD_BYTES_PER_SECOND_MIN = 32 * 1024;
+const OVER = new DOMException("the request is over", "AbortError");
 const NEVER = new AbortController().signal;
 
 export class BoundedObjects implements AsyncDisposable {
@@ -156,7 +157,7 @@ class Watch implements Disposable {
 
   /** Lets go of whatever the request still holds. */
   [Symbol.dispose](): void {
-    this.#scope.abort(new DOMException("the request is over", "AbortError"));
+    this.#scope.abort(OVER);
     this.#scope[Symbol.dispose]();
   }
 }

@@ -19,8 +19,8 @@ const WINDOW_LOG_MAX = 23;
 /** Of a frame that does not say how much is in it: what is set aside for each byte of it. */
 const LIKELY_RATIO = 4;
 const BUFFER_BYTES_MIN = 16 * 1024;
-/** Of `node:zlib`. */
-const CHUNK_SIZE_MIN = 64;
+/** When a buffer of `node:zlib` is not filled to its end there will be no other. */
+const SPARE_BYTES = 64;
 
 const DECODING = { params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX } };
 
@@ -28,7 +28,9 @@ const compressWhole = promisify(zstdCompress);
 const decompressWhole = promisify(zstdDecompress);
 
 export async function compress(bytes: Uint8Array): Promise<Uint8Array> {
-  return await compressWhole(bytes, { pledgedSrcSize: bytes.length });
+  // What cannot be compressed becomes longer by a 256th at the most.
+  const chunkSize = bytes.length + (bytes.length >>> 8) + SPARE_BYTES;
+  return await compressWhole(bytes, { pledgedSrcSize: bytes.length, chunkSize });
 }
 
 /** All of `pieces` as one frame. */
@@ -49,7 +51,7 @@ export async function decompress(frame: Uint8Array, bytesMax: number): Promise<U
   try {
     return await decompressWhole(frame, {
       ...DECODING,
-      chunkSize: Math.max(Math.min(likely, bytesMax), CHUNK_SIZE_MIN),
+      chunkSize: Math.min(likely, bytesMax) + SPARE_BYTES,
       maxOutputLength: Math.max(bytesMax, 1),
     });
   } catch (error) {

@@ -2,6 +2,7 @@
 import type { ChunkPart } from "../chunk-ranges.ts";
 import { AbortScope } from "../tiers/abort-scope.ts";
 
+const UNWANTED = new DOMException("nobody wants it any more", "AbortError");
 const NEVER = new AbortController().signal;
 
 type Fetch = (part: ChunkPart, signal: AbortSignal) => Promise<Uint8Array>;
@@ -33,6 +34,6 @@ export async function* readAhead(
     }
     for (const { bytes } of begun) yield await bytes;
   } finally {
-    scope.abort(new DOMException("nobody wants it any more", "AbortError"));
+    scope.abort(UNWANTED);
   }
 }

@@ -2,16 +2,15 @@
  * A real S3 server on loopback: Ceph's object gateway, one process that keeps everything in a folder
  * of its own. `make servers` fetches it (s3-server.sh), tests never do.
  */
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
-
-const run = promisify(execFile);
 
 const { CASTOREFS_VM_CACHE } = process.env;
 const CHECKOUT = fileURLToPath(new URL("../../..", import.meta.url));
@@ -22,6 +21,7 @@ const GATEWAY = join(PROGRAMS, "radosgw");
 
 const START_MILLISECONDS = 20_000;
 
+const USER = "tester";
 const ACCESS_KEY = "castorefs";
 const SECRET_KEY = "castorefs-secret";
 
@@ -111,11 +111,34 @@ export class S3Server implements AsyncDisposable {
   }
 
   async #makeUser(): Promise<void> {
-    await run(join(PROGRAMS, "radosgw-admin"), [
-      ...this.#options(),
-      ...["user", "create", "--uid=tester", "--display-name=tester"],
-      ...[`--access-key=${ACCESS_KEY}`, `--secret-key=${SECRET_KEY}`],
-    ]);
+    const admin = spawn(
+      join(PROGRAMS, "radosgw-admin"),
+      [
+        ...this.#options(),
+        ...["user", "create", `--uid=${USER}`, `--display-name=${USER}`],
+        ...[`--access-key=${ACCESS_KEY}`, `--secret-key=${SECRET_KEY}`],
+      ],
+      { stdio: "ignore" },
+    );
+    const ended = new Promise((resolve) => admin.once("exit", resolve));
+    const deadline = Date.now() + START_MILLISECONDS;
+    while (!this.#hasUser() && admin.exitCode === null && Date.now() < deadline) await sleep(50);
+    // At times it never ends after its work is done.
+    admin.kill("SIGKILL");
+    await ended;
+    if (!this.#hasUser()) throw new Error(`the S3 server gets no user:\n${await this.#log()}`);
+  }
+
+  #hasUser(): boolean {
+    const database = join(this.#folder, "dbstore-default_ns");
+    try {
+      using index = new DatabaseSync(`${database}.db`, { readOnly: true });
+      const users = index.prepare(`SELECT 1 FROM '${database}_user_table' WHERE UserID = ?`);
+      return users.get(USER) !== undefined;
+    } catch {
+      // Not made yet, or being written to.
+      return false;
+    }
   }
 
   #options(): string[] {
@@ -134,7 +157,7 @@ export class S3Server implements AsyncDisposable {
       const { status } = await fetch(this.endpoint, { signal: AbortSignal.timeout(2000) });
       return status > 0;
     } catch {
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await sleep(50);
       return false;
     }
   }

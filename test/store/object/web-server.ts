@@ -1,15 +1,8 @@
 /** A web server on loopback that shows a folder, and can be told to misbehave. */
-import { createReadStream, statSync } from "node:fs";
-import {
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-  type ServerResponse,
-} from "node:http";
+import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
 import { onTestFinished } from "vitest";
+import { showFile } from "./show-file.ts";
 
 export class WebServer {
   readonly #server: Server;
@@ -50,16 +43,4 @@ export class WebServer {
   dropConnections(): void {
     this.#server.closeAllConnections();
   }
-}
-
-export function showFile(folder: string, request: IncomingMessage, response: ServerResponse): void {
-  const path = join(folder, new URL(request.url ?? "", "http://host").pathname);
-  const size = statSync(path, { throwIfNoEntry: false })?.size;
-  if (size === undefined) {
-    response.writeHead(404, { "content-type": "text/html" }).end("<h1>Not Found</h1>");
-    return;
-  }
-  response.writeHead(200, { "content-length": size });
-  if (request.method === "HEAD") response.end();
-  else createReadStream(path).pipe(response);
 }
