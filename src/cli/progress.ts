@@ -92,7 +92,7 @@ function pathText(path: string | undefined, columns: number): string {
   const room = columns - 2;
   if (path === undefined || path === "" || room < PATH_COLUMNS_MIN) return "";
   const shown = escapedName(Buffer.from(path));
-  return `  ${shown.length <= room ? shown : `…${shown.slice(1 - room)}`}`;
+  return `  ${shown.length <= room ? shown : `...${shown.slice(3 - room)}`}`;
 }
 
 /** A file counts as 4 KiB at least: a million tiny files are work, too. */

@@ -65,11 +65,11 @@ describe("Progress", () => {
   it("draws what is new, and the end of the path where there is room", () => {
     const { stream, text } = collector(true);
     const progress = new Progress(new Output(stream, true), "importing");
-    const path = "/a/very/long/way/all/the/way/down/to/the/file\x1b[2J";
+    const path = `${"/on".repeat(99)}/and/the/file\x1b[2J`;
     progress.update({ files: 1, bytes: 9, newBytes: 4, path });
     const [, drawn] = text().split("\r\x1b[K");
-    expect(drawn).toMatch(/^importing 1 file, 9 B, 4 B new, .*\/s {2}…\S*\/the\/file\\x1b\[2J$/);
-    expect(drawn).toHaveLength(79);
+    expect(drawn).toMatch(/^importing 1 file, 9 B, 4 B new, .*\/s {2}\.\.\.\S*\/the\/file\\x1b\[2J$/);
+    expect(drawn).toHaveLength(99);
   });
 
   it("draws nothing into a pipe", () => {
