@@ -20,7 +20,7 @@ export interface FetcherOptions {
   readonly bytesPerSecond?: number;
   /** How long a source may keep silent before a request to it fails. */
   readonly attemptMilliseconds?: number;
-  /** How long asking all sources for an object that is none of many may take. */
+  /** How long asking for one chunk, directory or list of chunks may take, all sources together. */
   readonly deadlineMilliseconds?: number;
   /** A list of chunks that was used turned out to be a lie, and is gone: open such blobs anew. */
   readonly exposed?: () => void;

@@ -69,14 +69,17 @@ export class SourceVisit {
     );
   }
 
-  /** All bytes of a blob or chunk, CHUNK_BYTES_MAX at the most. `came` is called with each piece. */
+  /**
+   * All bytes of a chunk, or of a blob that is no larger than one can be; undefined for a larger
+   * one, too. `came` is called with each piece.
+   */
   async read(digest: Digest, range: ByteRange, came: () => void): Promise<Uint8Array | undefined> {
     const pieces: Uint8Array[] = [];
     let length = 0;
     try {
       for await (const piece of this.stream(digest, range)) {
         length += piece.length;
-        if (length > CHUNK_BYTES_MAX) throw new SourceLied("it is larger than a chunk can be");
+        if (length > CHUNK_BYTES_MAX) return undefined;
         pieces.push(piece.slice());
         came();
       }

@@ -93,6 +93,21 @@ describe("TierFetcher", () => {
     expect(rig.local.read(digest)!.equals(SMALL)).toBe(true);
   });
 
+  it("is not led astray by a wrong size", async () => {
+    for (const [bytes, size] of [
+      [LARGE, 12],
+      [LARGE, 600_000],
+      [SMALL, 0],
+      [SMALL, 100_000_000],
+    ] as const) {
+      const rig = new FetchRig();
+      const { digest } = await rig.putBlob(bytes);
+      await rig.fetch("blob", digest, { size });
+      expect(rig.local.read(digest)!.equals(bytes)).toBe(true);
+      expect(rig.fetcher.tally.lies).toBe(0);
+    }
+  });
+
   it("fetches the empty blob", async () => {
     const rig = new FetchRig();
     const { digest } = await rig.putBlob(new Uint8Array(0));
