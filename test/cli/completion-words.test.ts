@@ -22,7 +22,7 @@ describe("completion", () => {
   });
 
   it("offers a command's own options", () => {
-    expect(words("serve", "--so")).toEqual(["--socket-path", "--socket-group", "--socket-mode"]);
+    expect(words("serve", "--sock")).toEqual(["--socket-path", "--socket-group", "--socket-mode"]);
   });
 
   it("offers the commands and options below a command", () => {

@@ -9,7 +9,7 @@ import {
 } from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
-import "./no-console.ts";
+import "./quiet-grpc.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { Store } from "../services.ts";
 import type { StoreFiller } from "../store-filler.ts";

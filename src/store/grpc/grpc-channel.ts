@@ -13,7 +13,7 @@ import {
   Metadata,
   status,
 } from "@grpc/grpc-js";
-import "./no-console.ts";
+import "./quiet-grpc.ts";
 import { ByteGate } from "./byte-gate.ts";
 import type { GrpcAddress } from "./grpc-address.ts";
 import { RpcFailure, rpcFailure } from "./rpc-failure.ts";
