@@ -68,7 +68,9 @@ describe("Progress", () => {
     const path = `${"/on".repeat(99)}/and/the/file\x1b[2J`;
     progress.update({ files: 1, bytes: 9, newBytes: 4, path });
     const [, drawn] = text().split("\r\x1b[K");
-    expect(drawn).toMatch(/^importing 1 file, 9 B, 4 B new, .*\/s {2}\.\.\.\S*\/the\/file\\x1b\[2J$/);
+    expect(drawn).toMatch(
+      /^importing 1 file, 9 B, 4 B new, .*\/s {2}\.\.\.\S*\/the\/file\\x1b\[2J$/,
+    );
     expect(drawn).toHaveLength(99);
   });
 
