@@ -2,6 +2,7 @@
  * A blob whose chunks are checked whenever any of them is read: what goes out is the copy that was
  * checked, since the file beneath a mapping may change in between.
  */
+import { EIO } from "../base/errno.ts";
 import type { ByteSink } from "../base/segments.ts";
 import type { ChunkFinder } from "./chunk-finder.ts";
 import { packedSize } from "./chunk-list.ts";
@@ -39,6 +40,7 @@ export class CheckedBlob implements BlobReader {
       const next = Math.min(chunkEnd, end);
       const start = chunk * CHUNK_RECORD_BYTES;
       const copied = this.#finder.copy(this.#chunks, start, size, this.#digest);
+      if (copied === -EIO) return copied;
       if (copied < 0) status = copied;
       if (status === 0) status = sink.append(this.#finder.copied, at - chunkEnd + size, next - at);
       at = next;

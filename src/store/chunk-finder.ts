@@ -5,6 +5,7 @@
 import { blake3Matches } from "../castore/blake3.ts";
 import type { Location } from "./disk-index.ts";
 import { OBJECT_CHUNK } from "./disk-layout.ts";
+import { StoreError } from "./errors.ts";
 import { CHUNK_BYTES_MAX } from "./fastcdc.ts";
 import type { MappedFile } from "./file-mapper.ts";
 import { type MappedSegments, Unreachable } from "./mapped-segments.ts";
@@ -102,8 +103,11 @@ export class ChunkFinder {
       if (within !== undefined) this.#touched?.("chunk", bytes, start);
       return mapped;
     } catch (error) {
-      const message = error instanceof Unreachable ? error.message : "chunk cannot be read";
-      return this.#rotten(message, bytes, start, within, error);
+      if (error instanceof Unreachable) {
+        return this.#rotten(error.message, bytes, start, within, error);
+      }
+      const message = error instanceof StoreError ? error.message : "chunk cannot be read";
+      return this.#faults.failed(message, bytes, start, error);
     }
   }
 

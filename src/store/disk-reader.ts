@@ -20,7 +20,7 @@ import { CorruptObject } from "./errors.ts";
 import { CHUNK_BYTES_MAX } from "./fastcdc.ts";
 import type { FileMapper } from "./file-mapper.ts";
 import type { BlobReader, LocalReader, RootSource } from "./local-reader.ts";
-import { MappedSegments } from "./mapped-segments.ts";
+import { MappedSegments, Unreachable } from "./mapped-segments.ts";
 import type { Misses } from "./misses.ts";
 import { ReadFaults } from "./read-faults.ts";
 import { RootTable } from "./root-table.ts";
@@ -91,7 +91,8 @@ class DiskReader implements LocalReader {
     try {
       encoded = this.#directory(bytes, start);
     } catch (error) {
-      return this.#refuse("directory", bytes, start, error);
+      if (error instanceof Unreachable) return this.#refuse("directory", bytes, start, error);
+      throw corrupt("directory", bytes, start, error);
     }
     if (encoded !== undefined) this.#touched?.("directory", bytes, start);
     if (encoded !== undefined || !this.#faults.canFetch) return encoded;
@@ -140,14 +141,15 @@ class DiskReader implements LocalReader {
     this.#database.close();
   }
 
-  /** Undefined: absent. @throws when it is rotten or cannot be read. */
+  /** Undefined: absent. @throws Unreachable; anything else when another copy would not help. */
   #directory(bytes: Uint8Array, start: number): Uint8Array | undefined {
     const mapped = this.#segments.find(OBJECT_DIRECTORY, bytes, start, DIRECTORY_BYTES_MAX);
     if (mapped === undefined) return undefined;
     const { offset, length } = this.#segments.location;
     const encoded = new Uint8Array(length);
-    if (mapped.copy(offset, length, encoded, 0) !== 0) throw new Error("segment cannot be read");
-    if (!blake3Matches(encoded, bytes, start)) throw new Error("other bytes lie there");
+    if (mapped.copy(offset, length, encoded, 0) !== 0)
+      throw new Unreachable("segment cannot be read");
+    if (!blake3Matches(encoded, bytes, start)) throw new Unreachable("other bytes lie there");
     return encoded;
   }
 
@@ -165,10 +167,7 @@ class DiskReader implements LocalReader {
     start: number,
     cause?: unknown,
   ): typeof MISSING {
-    if (!this.#faults.canFetch) {
-      const options = cause === undefined ? {} : { cause };
-      throw new CorruptObject(kind, Digest.at(bytes, start), options);
-    }
+    if (!this.#faults.canFetch) throw corrupt(kind, bytes, start, cause);
     this.#faults.rotten(kind, `${kind} is rotten`, bytes, start, undefined, cause);
     return MISSING;
   }
@@ -180,4 +179,9 @@ class DiskReader implements LocalReader {
       throw indexFailure(error, this.#path);
     }
   }
+}
+
+function corrupt(kind: string, bytes: Uint8Array, start: number, cause: unknown): CorruptObject {
+  const options = cause === undefined ? {} : { cause };
+  return new CorruptObject(kind, Digest.at(bytes, start), options);
 }

@@ -8,9 +8,10 @@ import type { Location, ObjectTable } from "./disk-index.ts";
 import { isPlausible } from "./disk-index.ts";
 import type { ObjectKind } from "./disk-layout.ts";
 import { SEGMENT_BYTES_MAX, segmentPath } from "./disk-layout.ts";
+import { StoreError } from "./errors.ts";
 import type { FileMapper, MappedFile } from "./file-mapper.ts";
 
-/** The index names a place for the object, and there is nothing to be had there. */
+/** The index names a place for the object, and it is not there: another copy of it would help. */
 export class Unreachable extends Error {
   override readonly name = "Unreachable";
 }
@@ -32,7 +33,7 @@ export class MappedSegments implements Disposable {
   /**
    * The mapping that holds the object with the digest `bytes[start, start + 32)`, of `lengthMax`
    * bytes at the most; its place is then in `location`. Undefined: absent.
-   * @throws Unreachable, StoreError
+   * @throws Unreachable; StoreError, when the index or a file cannot be read for another reason.
    */
   find(
     kind: ObjectKind,
@@ -50,9 +51,7 @@ export class MappedSegments implements Disposable {
         return this.map(location.segment);
       } catch (cause) {
         // A collection may have moved the object, and removed the file, after it was located.
-        if (location.segment === unmapped) {
-          throw new Unreachable("segment cannot be mapped", { cause });
-        }
+        if (location.segment === unmapped) throw this.#unmappable(unmapped, cause);
         unmapped = location.segment;
       }
     }
@@ -79,6 +78,15 @@ export class MappedSegments implements Disposable {
       this.#mapped.get(segment)?.[Symbol.dispose]();
       this.#mapped.delete(segment);
     }
+  }
+
+  /** Out of memory or file descriptors, no permission: fetching anew would meet the same. */
+  #unmappable(segment: number, cause: unknown): Error {
+    const path = segmentPath(this.#directory, segment);
+    const message = "segment cannot be mapped";
+    return existsSync(path)
+      ? new StoreError(message, { cause, path })
+      : new Unreachable(message, { cause });
   }
 
   #vanished(): number[] {

@@ -3,7 +3,7 @@
  * otherwise -EIO and a line in the log with the digest.
  */
 import { EIO } from "../base/errno.ts";
-import type { Logger } from "../base/logger.ts";
+import type { Logger, LogLevel } from "../base/logger.ts";
 import { MISSING } from "../base/missing.ts";
 import { OnceLogger } from "../base/once-logger.ts";
 import { digestText } from "../castore/digest.ts";
@@ -54,12 +54,25 @@ export class ReadFaults {
     within?: Uint8Array,
     error?: unknown,
   ): number {
-    this.#logger.log(this.canFetch ? "warn" : "error", message, {
-      digest: digestText(bytes, start),
-      ...(error !== undefined && { error: error instanceof Error ? error.message : `${error}` }),
-    });
-    if (this.#misses === undefined) return -EIO;
+    if (this.#misses === undefined) return this.failed(message, bytes, start, error);
+    this.#log("warn", message, bytes, start, error);
     this.#misses.add(kind, bytes, start, true, within);
     return MISSING;
+  }
+
+  /** It cannot be read for a reason that fetching it would not help with. -EIO. */
+  failed(message: string, bytes: Uint8Array, start: number, error?: unknown): number {
+    this.#log("error", message, bytes, start, error);
+    return -EIO;
+  }
+
+  #log(level: LogLevel, message: string, bytes: Uint8Array, start: number, error: unknown): void {
+    const reason = error instanceof Error ? (error.cause ?? error) : error;
+    this.#logger.log(level, message, {
+      digest: digestText(bytes, start),
+      ...(reason !== undefined && {
+        error: reason instanceof Error ? reason.message : `${reason}`,
+      }),
+    });
   }
 }

@@ -14,6 +14,8 @@ import { fileNode } from "../../src/castore/node.ts";
 import type { VerifyMode } from "../../src/store/chunk-finder.ts";
 import { openDiskReader } from "../../src/store/disk-reader.ts";
 import { openDiskStore } from "../../src/store/disk-store.ts";
+import { CorruptObject } from "../../src/store/errors.ts";
+import type { FileMapper } from "../../src/store/file-mapper.ts";
 import type { BlobReader } from "../../src/store/local-reader.ts";
 import { MISSES_MAX, Misses } from "../../src/store/misses.ts";
 import { TestFileMapper, TestSink } from "./file-mapper.ts";
@@ -210,6 +212,28 @@ test("a segment that is gone makes misses of what was in it", async () => {
   expect(blob(small).read(0, 1, sink)).toBe(MISSING);
   expect(blob(large.digest).read(0, 1, sink)).toBe(MISSING);
   expect(missed().map((text) => text.split(" ")[0])).toEqual(["blob", "chunk"]);
+});
+
+test("a segment that is there and cannot be mapped is an EIO: fetching would not help", async () => {
+  const { folder, small, large, directory } = await makeStore();
+  const lines: string[] = [];
+  const mapper: FileMapper = {
+    map: () => {
+      throw new Error("out of memory");
+    },
+  };
+  const misses = new Misses();
+  const logger: Logger = { log: (_, text, fields) => lines.push(`${text}: ${fields?.["error"]}`) };
+  for (const verify of ["first-read", "always"] as const) {
+    using reader = openDiskReader(folder, { mapper, logger, misses, verify });
+    for (const digest of [small, large.digest]) {
+      const blob = reader.blob(digest.bytes, 0) as BlobReader;
+      expect(blob.read(0, 1, new TestSink(new TestFileMapper()))).toBe(-EIO);
+    }
+    expect(() => reader.directory(directory.bytes, 0)).toThrow(CorruptObject);
+  }
+  expect(misses.wanted).toEqual([]);
+  expect(new Set(lines)).toEqual(new Set(["segment cannot be mapped: out of memory"]));
 });
 
 test("with always, bytes that rot after they were read are not served", async () => {
