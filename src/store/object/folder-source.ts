@@ -65,7 +65,10 @@ class FolderStore implements ObjectStore {
     }
   }
 
-  /** Under a name of its own until it is on the disk: a file with the right name is whole. */
+  /**
+   * Under a name of its own until it is on the disk: a file with the right name is whole. What a
+   * crash leaves begins with a dot, and may be deleted.
+   */
   async put(key: string, bytes: Uint8Array): Promise<void> {
     const path = join(this.#folder, key);
     const partial = join(dirname(path), `.${randomUUID()}.partial`);

@@ -115,8 +115,10 @@ class S3Store implements ObjectStore {
   }
 }
 
+/** What the server calls it, or the tools do. An answer without a body names nothing. */
 function codeOf(error: unknown): string {
-  return error instanceof Error ? oneLine(error.name) : "";
+  const name = error instanceof Error ? oneLine(error.name) : "";
+  return /^(Unknown|UnknownError|\d+)$/.test(name) ? "refused" : name;
 }
 
 /** Of the server's answer, if there was one. */
@@ -136,7 +138,9 @@ function remedyOf(error: Error, { bucket }: S3Address): string | undefined {
   if (code === "AccessDenied") {
     return `who asks needs s3:GetObject and s3:ListBucket in ${bucket}, and s3:PutObject to store`;
   }
-  if (status === 401 || status === 403) return `check ${CREDENTIALS}`;
+  if (status === 401 || status === 403) {
+    return `check ${CREDENTIALS}, and what they may do in ${bucket}`;
+  }
   if (status === 301 || code === "AuthorizationHeaderMalformed") {
     return "check the region: add region=NAME to the address";
   }

@@ -6,7 +6,7 @@ import { openS3Source } from "../../../src/store/object/s3-source.ts";
 import { readAll } from "../conformance-services.ts";
 import { noise } from "../temporary.ts";
 import { bucketObject, describeWithS3, makeBucket, s3Source } from "./buckets.ts";
-import { key, unframe } from "./reference-format.ts";
+import { frame, key, unframe } from "./reference-format.ts";
 import { WebServer } from "./web-server.ts";
 
 const HELLO = Buffer.from("Hello World!");
@@ -41,6 +41,31 @@ test("a server that takes the request and says nothing is given up in time", asy
   });
   expect(web.requests).toEqual([`GET /bucket/${key("chunks", DIGEST.hex)}?x-id=GetObject`]);
   await expect(blobs.put([HELLO])).rejects.toMatchObject({ name: "SourceUnavailable" });
+  vi.unstubAllEnvs();
+});
+
+test("requests go one after another over one connection, and are given up at the server, too", async () => {
+  const closed = Promise.withResolvers<void>();
+  const object = frame(HELLO);
+  const web = await WebServer.start((request, response) => {
+    response.writeHead(200, { "content-length": object.length });
+    if (!request.url?.startsWith("/stuck")) response.end(object);
+    else response.on("close", closed.resolve).write(object.subarray(1));
+  });
+  vi.stubEnv("AWS_ACCESS_KEY_ID", "key");
+  vi.stubEnv("AWS_SECRET_ACCESS_KEY", "secret");
+  const where = `endpoint=${web.address}&region=here`;
+  const { blobs } = await s3Source(`s3://bucket/?${where}`);
+  for (let i = 0; i < 10; i += 1) await readAll(blobs.read(DIGEST));
+  expect(web.connections).toBe(1);
+
+  const stuck = await s3Source(`s3://stuck/?${where}`);
+  const controller = new AbortController();
+  const reason = new Error("nobody waits any more");
+  const reading = readAll(stuck.blobs.read(DIGEST, {}, { signal: controller.signal }));
+  setTimeout(() => controller.abort(reason), 200);
+  await expect(reading).rejects.toBe(reason);
+  await closed.promise;
   vi.unstubAllEnvs();
 });
 
