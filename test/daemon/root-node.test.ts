@@ -1,10 +1,13 @@
 import { beforeAll, describe, expect, test } from "vitest";
+import type { Digest } from "../../src/castore/digest.ts";
 import { Directory } from "../../src/castore/directory.ts";
 import { parseName } from "../../src/castore/name.ts";
 import { type DirectoryNode, fileNode } from "../../src/castore/node.ts";
 import { DaemonError } from "../../src/daemon/errors.ts";
 import { findShareRoot } from "../../src/daemon/root-node.ts";
+import { CorruptObject } from "../../src/store/errors.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
+import type { Store } from "../../src/store/services.ts";
 
 const store = new MemoryStore();
 let tree: DirectoryNode;
@@ -49,6 +52,42 @@ describe("findShareRoot()", () => {
 
   test("refuses what can be no name at all", async () => {
     expect((await refusal("a/b")).message).toContain("cannot be a root's name");
+  });
+
+  test("fetches a directory that the store lacks, once, and says so when that does not help", async () => {
+    const cold = new MemoryStore();
+    const asked: [digest: string, heal: boolean][] = [];
+    const fetch = async (digest: Digest, heal: boolean) => {
+      asked.push([digest.hex, heal]);
+      const directory = await store.directories.get(digest);
+      if (directory === undefined) return;
+      await cold.blobs.put([Buffer.from("Hello World!")]);
+      await cold.directories.put(directory);
+    };
+    for (let round = 0; round < 2; round++) {
+      expect(await findShareRoot(cold, tree.digest.hex, fetch)).toEqual(tree);
+    }
+    expect(asked).toEqual([[tree.digest.hex, false]]);
+    await expect(findShareRoot(cold, "00".repeat(32), fetch)).rejects.toThrow("no directory");
+  });
+
+  test("has a rotten directory healed", async () => {
+    let rotten = true;
+    const damaged = {
+      roots: store.roots,
+      directories: {
+        get: async (digest: Digest) => {
+          if (rotten) throw new CorruptObject("directory", digest);
+          return await store.directories.get(digest);
+        },
+      },
+    } as unknown as Store;
+    const fetch = async (_: Digest, heal: boolean) => {
+      rotten = !heal;
+    };
+    expect(await findShareRoot(damaged, "tree", fetch)).toEqual(tree);
+    rotten = true;
+    await expect(findShareRoot(damaged, "tree")).rejects.toThrow(CorruptObject);
   });
 
   test("tells a misspelt digest from an absent one", async () => {

@@ -192,6 +192,21 @@ describe("several machines on one daemon", () => {
     expect(paths.some((path) => existsSync(path))).toBe(false);
   });
 
+  it("are refused together when one of the sockets is taken", async () => {
+    using daemon = DaemonProcess.serve(store, "--root", root, "--source", share.store);
+    const [free, taken] = [join(folder, "free"), daemon.socketPath];
+    const [program, ...rest] = CASTOREFS;
+    const sockets = ["--socket-path", free, "--socket-path", taken];
+    const child = spawn(program!, [...rest, "serve", "--store", store, "--root", root, ...sockets]);
+    const said: Buffer[] = [];
+    child.stderr.on("data", (piece: Buffer) => said.push(piece));
+    const code = await new Promise((resolve) => child.once("close", (status) => resolve(status)));
+    expect(code).toBe(4);
+    expect(Buffer.concat(said).toString()).toContain("socket");
+    expect(existsSync(free)).toBe(false);
+    expect(daemon.isAlive && existsSync(taken)).toBe(true);
+  });
+
   it("end the daemon with the last of them, if asked to", async () => {
     const { daemon, paths } = serveTwo("--exit-on-disconnect");
     using _ = daemon;
