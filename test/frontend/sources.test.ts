@@ -165,6 +165,24 @@ describe("a source in trouble", () => {
   });
 });
 
+describe("a daemon that is told to end", () => {
+  it("ends while a fetch is under way that gets no answer", async () => {
+    using source = new SourceServer(join(folder, "source"));
+    using daemon = DaemonProcess.serve(store, "--root", root, "--source", source.address);
+    using vmm = SyntheticVmm.start(daemon.socketPath);
+    const { nodeid } = vmm.session().lookup(FUSE_ROOT_ID, "large");
+    source.signal("SIGSTOP");
+    const port = vmm.port();
+    const read = encodeRequest(FUSE_READ, nodeid, [encode(fuseReadIn, { offset: 0, size: 99 })]);
+    port.post(read, 16 + 99);
+    port.queue.flush();
+    expect(port.queue.wait(500)).toBe(false);
+    daemon.signal("SIGTERM");
+    expect(daemon.ended(END_MILLISECONDS)).toBe(true);
+    expect(await daemon.outcome()).toBe(0);
+  });
+});
+
 describe("several machines on one daemon", () => {
   const serveTwo = (...options: string[]) => {
     const second = join(folder, "second");
