@@ -16,12 +16,12 @@ import { openIndex, prepareRows } from "../disk-index.ts";
 import { indexPath } from "../disk-layout.ts";
 import { DiskObjects } from "../disk-objects.ts";
 import { StoreBusy } from "../errors.ts";
-import { inTransaction } from "../object-rows.ts";
 import { indexFailure } from "../sqlite-failure.ts";
 import { WriterSlot, WriterSlots } from "../writer-slots.ts";
 import type { CompactionCounts } from "./compaction.ts";
-import { Compaction, removeFile } from "./compaction.ts";
-import { deleteNames } from "./deletion.ts";
+import { Compaction } from "./compaction.ts";
+import type { Deleted } from "./deletion.ts";
+import { Deletion } from "./deletion.ts";
 import type { GcPhase, GcProgress, GcReport } from "./gc-report.ts";
 import { removeDeadLeases } from "./lease-list.ts";
 import { Marker } from "./marker.ts";
@@ -81,12 +81,6 @@ export async function collectGarbage(
   }
 }
 
-interface Deleted {
-  readonly plan: SegmentPlan;
-  readonly strayFiles: number;
-  readonly strayBytes: number;
-}
-
 class Collection {
   readonly #directory: string;
   readonly #database: DatabaseSync;
@@ -106,9 +100,6 @@ class Collection {
   #leases = 0;
   /** The longest time, at a stretch. */
   #exclusiveMilliseconds = 0;
-  #namesDeleted = false;
-  /** Of segments, when the first of the index was looked at to delete. */
-  #lengths: ReadonlyMap<number, number> = new Map();
 
   constructor(directory: string, database: DatabaseSync, objects: DiskObjects, options: GcOptions) {
     this.#directory = directory;
@@ -127,15 +118,17 @@ class Collection {
   async plan(): Promise<GcReport> {
     await this.#mark();
     this.#begin("deleting");
-    this.#lengths = segmentLengths(this.#database);
+    const lengths = segmentLengths(this.#database);
     await this.#sweep.count();
-    const plan = this.#planSegments();
-    const stray = unknownSegmentFiles(this.#database, this.#directory, this.#sweep.shares);
+    const kept = this.#sweep.shares;
+    const { wasteShare = WASTE_SHARE } = this.#options;
+    const plan = planSegments(this.#database, this.#directory, { kept, lengths, wasteShare });
+    const stray = unknownSegmentFiles(this.#database, this.#directory, kept);
     this.#counts.moved = plan.keptBytes;
     this.#counts.segments = plan.empty.length + plan.sparse.length;
     this.#counts.bytesRemoved = plan.fileBytes;
     const strayBytes = stray.reduce((sum, path) => sum + fileBytes(path), 0);
-    return this.#result(plan, stray.length, strayBytes, 0);
+    return this.#result({ plan, strayFiles: stray.length, strayBytes }, 0);
   }
 
   async run(): Promise<GcReport> {
@@ -149,16 +142,10 @@ class Collection {
     }
     const deadLeases = removeDeadLeases(this.#directory);
     await this.#mark();
-    let deleted = await this.#exclusively(() => this.#deleteSome());
-    while (deleted === undefined) {
-      await sleep(BREAK_MILLISECONDS);
-      this.#options.signal?.throwIfAborted();
-      deleted = await this.#exclusively(() => this.#deleteSome());
-    }
-    const { plan, strayFiles, strayBytes } = deleted;
-    await this.#compact(plan);
+    const deleted = await this.#delete();
+    await this.#compact(deleted.plan);
     this.#checkpoint();
-    return this.#result(plan, strayFiles, strayBytes, deadLeases);
+    return this.#result(deleted, deadLeases);
   }
 
   async #mark(): Promise<StartingPoints> {
@@ -170,7 +157,25 @@ class Collection {
     return points;
   }
 
-  /** Runs `work` while nobody else writes. Names may be removed, and leases be taken. */
+  /** Some at a time: names may be removed and leases be taken all the while, others write between. */
+  async #delete(): Promise<Deleted> {
+    const deletion = new Deletion({
+      directory: this.#directory,
+      database: this.#database,
+      marker: this.#marker,
+      sweep: this.#sweep,
+      mark: () => this.#mark(),
+      wasteShare: this.#options.wasteShare ?? WASTE_SHARE,
+      millisecondsMax: this.#options.exclusiveMillisecondsMax ?? EXCLUSIVE_MILLISECONDS_MAX,
+    });
+    for (;;) {
+      const deleted = await this.#exclusively(() => deletion.some());
+      if (deleted !== undefined) return deleted;
+      await sleep(BREAK_MILLISECONDS);
+    }
+  }
+
+  /** Runs `work` while nobody else writes. */
   async #exclusively<T>(work: () => Promise<T>): Promise<T> {
     this.#begin("waiting");
     const wait = this.#options.waitMilliseconds ?? GC_WAIT_MILLISECONDS;
@@ -180,49 +185,6 @@ class Collection {
     const result = await work();
     this.#exclusiveMilliseconds = Math.max(this.#exclusiveMilliseconds, performance.now() - begun);
     return result;
-  }
-
-  /** Undefined: not everything yet. */
-  async #deleteSome(): Promise<Deleted | undefined> {
-    const max = this.#options.exclusiveMillisecondsMax ?? EXCLUSIVE_MILLISECONDS_MAX;
-    const deadline = performance.now() + max;
-    for (;;) {
-      const { forgettable } = await this.#mark();
-      if (this.#namesDeleted) break;
-      this.#lengths = segmentLengths(this.#database);
-      const marker = this.#marker;
-      this.#namesDeleted = deleteNames(
-        this.#directory,
-        this.#database,
-        marker,
-        this.#sweep,
-        forgettable,
-      );
-      if (this.#namesDeleted) break;
-      this.#sweep.reset();
-    }
-    if (!(await this.#sweep.deleteChunks(deadline))) return undefined;
-    const plan = this.#planSegments();
-    this.#retire(plan);
-    const stray = unknownSegmentFiles(this.#database, this.#directory, this.#sweep.shares);
-    const strayBytes = stray.reduce((sum, path) => sum + removeFile(path), 0);
-    return { plan, strayFiles: stray.length, strayBytes };
-  }
-
-  #planSegments(): SegmentPlan {
-    return planSegments(this.#database, this.#directory, {
-      kept: this.#sweep.shares,
-      lengths: this.#lengths,
-      wasteShare: this.#options.wasteShare ?? WASTE_SHARE,
-    });
-  }
-
-  /** Whoever had these segments for a slot goes on in new ones. */
-  #retire({ empty, sparse }: SegmentPlan): void {
-    inTransaction(this.#database, () => {
-      const retire = this.#database.prepare("DELETE FROM slots WHERE segment = ?");
-      for (const segment of [...empty, ...sparse]) retire.run(segment);
-    });
   }
 
   async #compact({ empty, sparse, keptBytes }: SegmentPlan): Promise<void> {
@@ -268,7 +230,7 @@ class Collection {
     });
   }
 
-  #result(plan: SegmentPlan, strayFiles: number, strayBytes: number, deadLeases: number): GcReport {
+  #result({ plan, strayFiles, strayBytes }: Deleted, deadLeases: number): GcReport {
     const { bytesRemoved, moved } = this.#counts;
     return {
       kept: this.#sweep.kept,

@@ -7,7 +7,7 @@ import { blake3Matches } from "../../castore/blake3.ts";
 import { DIGEST_BYTES, Digest } from "../../castore/digest.ts";
 import { DIRECTORY_BYTES_MAX } from "../../castore/directory.ts";
 import type { DirectoryRecords } from "../../castore/directory-scan.ts";
-import { KIND_DIRECTORY, KIND_FILE, scanDirectory } from "../../castore/directory-scan.ts";
+import { KIND_FILE, scanDirectory } from "../../castore/directory-scan.ts";
 import { BlobTable } from "../blob-table.ts";
 import type { Location } from "../disk-index.ts";
 import { isPlausible, ObjectTable } from "../disk-index.ts";
@@ -16,8 +16,8 @@ import { DiskObjects } from "../disk-objects.ts";
 import { CorruptObject } from "../errors.ts";
 import { CHUNK_BYTES_MAX } from "../fastcdc.ts";
 import { SegmentFiles } from "../segment-files.ts";
-import { NameFaults } from "./name-faults.ts";
-import type { ObjectFault, ObjectOutcome, ObjectTask } from "./verify-messages.ts";
+import { ObjectFindings } from "./object-findings.ts";
+import type { ObjectOutcome, ObjectTask } from "./verify-messages.ts";
 
 /** Bytes that are read at a time; an object that is larger is read by itself. */
 export const READ_BYTES_MAX = 8 * 1024 * 1024;
@@ -39,7 +39,7 @@ export class ObjectCheck implements Disposable {
   }
 
   run(task: ObjectTask): ObjectOutcome {
-    const found = new Findings();
+    const found = new ObjectFindings();
     const { length } = task.kinds;
     for (let first = 0; first < length; ) {
       const end = this.#runEnd(task, first);
@@ -66,7 +66,7 @@ export class ObjectCheck implements Disposable {
     return end;
   }
 
-  #check(task: ObjectTask, first: number, end: number, found: Findings): void {
+  #check(task: ObjectTask, first: number, end: number, found: ObjectFindings): void {
     const begin = task.offsets[first]!;
     const length = task.offsets[end - 1]! + task.lengths[end - 1]! - begin;
     const isChunk = end === first + 1 && task.kinds[first] === OBJECT_CHUNK;
@@ -98,7 +98,7 @@ export class ObjectCheck implements Disposable {
   }
 
   /** It may have been moved, healed or deleted since it was listed. Undefined: there is nothing. */
-  #lookAgain(task: ObjectTask, i: number, found: Findings): Uint8Array | undefined {
+  #lookAgain(task: ObjectTask, i: number, found: ObjectFindings): Uint8Array | undefined {
     const digest = Digest.at(task.digests, i * DIGEST_BYTES);
     try {
       if (task.kinds[i] === OBJECT_DIRECTORY) return this.#objects.encodedDirectory(digest);
@@ -114,7 +114,7 @@ export class ObjectCheck implements Disposable {
     }
   }
 
-  #directory(task: ObjectTask, position: number, encoded: Uint8Array, found: Findings): void {
+  #directory(task: ObjectTask, position: number, encoded: Uint8Array, found: ObjectFindings): void {
     let records: DirectoryRecords;
     try {
       records = scanDirectory(encoded);
@@ -138,7 +138,7 @@ export class ObjectCheck implements Disposable {
     named: Uint8Array,
     size: number,
     whole: boolean,
-    found: Findings,
+    found: ObjectFindings,
   ): void {
     const stored = this.#fileSize(named, whole);
     if (stored === size || stored === "damaged") return;
@@ -158,55 +158,4 @@ export class ObjectCheck implements Disposable {
     if (blob === undefined || blob === "damaged") return blob;
     return blob.whole || !whole ? blob.size : undefined;
   }
-}
-
-/** What one task brings to light. */
-class Findings {
-  readonly rotten: ObjectFault[] = [];
-  readonly names = new NameFaults();
-  bytes = 0;
-  readonly #directories: number[] = [];
-  readonly #sizes: number[] = [];
-  readonly #children: number[] = [];
-  readonly #parents: number[] = [];
-  readonly #childDigests: Uint8Array[] = [];
-  readonly #childSizes: number[] = [];
-
-  addDirectory(position: number, records: DirectoryRecords): void {
-    this.#directories.push(position);
-    this.#sizes.push(records.totalSize);
-    this.#children.push(records.count);
-    for (let i = 0; i < records.count; i += 1) {
-      if (records.kind[i] !== KIND_DIRECTORY) continue;
-      const start = records.digestStart[i]!;
-      this.#parents.push(position);
-      this.#childDigests.push(records.bytes.slice(start, start + DIGEST_BYTES));
-      this.#childSizes.push(records.size[i]!);
-    }
-  }
-
-  outcome(): ObjectOutcome {
-    const { names, moreNames, notFetched } = this.names;
-    return {
-      kind: "objects",
-      bytes: this.bytes,
-      rotten: this.rotten,
-      names,
-      moreNames,
-      notFetched,
-      directories: Uint32Array.from(this.#directories),
-      sizes: Float64Array.from(this.#sizes),
-      children: Uint32Array.from(this.#children),
-      parents: Uint32Array.from(this.#parents),
-      childDigests: joined(this.#childDigests),
-      childSizes: Float64Array.from(this.#childSizes),
-    };
-  }
-}
-
-/** Not Buffer.concat(): what it gives shares its memory with others, and cannot be sent alone. */
-function joined(digests: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(digests.length * DIGEST_BYTES);
-  for (const [i, digest] of digests.entries()) bytes.set(digest, i * DIGEST_BYTES);
-  return bytes;
 }

@@ -18,16 +18,9 @@ import { CorruptObject } from "../errors.ts";
 import { DigestSet } from "./digest-set.ts";
 import { Numbers } from "./numbers.ts";
 import { PrefixTable } from "./prefix-table.ts";
+import type { TreeTotals } from "./tree-totals.ts";
+import { addTotals, noTotals, RememberedTotals } from "./tree-totals.ts";
 import type { Turns } from "./turns.ts";
-
-/** What a tree shows: what is there under several names counts for each. */
-export interface TreeTotals {
-  files: number;
-  directories: number;
-  symlinks: number;
-  /** Of all files. */
-  bytes: number;
-}
 
 export interface RootUsage extends Readonly<TreeTotals> {
   /** Bytes of directories and chunks, each once. */
@@ -56,10 +49,7 @@ export class Usage {
   readonly #directories = new DigestSet();
   /** By position of a directory: who reaches it, and what is below it. */
   readonly #states = new Numbers();
-  readonly #files = new Numbers();
-  readonly #folders = new Numbers();
-  readonly #symlinks = new Numbers();
-  readonly #bytes = new Numbers();
+  readonly #below = new RememberedTotals();
   /** Who reaches it, by chunk or blob of several. */
   readonly #contents: PrefixTable;
   /** Of each root. */
@@ -111,7 +101,7 @@ export class Usage {
       const start = records.digestStart[i]!;
       if (i >= records.count) {
         stack.pop();
-        this.#remember(frame);
+        this.#below.set(frame.position, frame.totals);
         addTotals(stack.at(-1)?.totals ?? totals, frame.totals);
       } else if (records.kind[i] === KIND_DIRECTORY) {
         this.#enter(records.bytes, start, frame.totals, stack);
@@ -129,11 +119,11 @@ export class Usage {
     const position = this.#directories.add(bytes, start);
     if (position === this.#states.length) {
       this.#states.push(0);
-      for (const list of this.#totalLists()) list.push(0);
+      this.#below.grow();
     }
     const state = this.#states.at(position);
     if (state !== 0 && lastRoot(state) === this.#totals.length - 1) {
-      addTotals(totals, this.#remembered(position));
+      addTotals(totals, this.#below.at(position));
       return;
     }
     const digest = Digest.at(bytes, start);
@@ -144,7 +134,12 @@ export class Usage {
       return;
     }
     this.#states.set(position, this.#reach(state, encoded.length));
-    stack.push({ position, records: scan(digest, encoded), totals: oneDirectory(), next: 0 });
+    stack.push({
+      position,
+      records: scan(digest, encoded),
+      totals: { ...noTotals(), directories: 1 },
+      next: 0,
+    });
   }
 
   #file(bytes: Uint8Array, start: number, size: number, totals: TreeTotals): void {
@@ -193,26 +188,6 @@ export class Usage {
     this.#stored[root]! += size;
     return (root + 1) * 2 + 1;
   }
-
-  #remember({ position, totals }: Frame): void {
-    this.#files.set(position, totals.files);
-    this.#folders.set(position, totals.directories);
-    this.#symlinks.set(position, totals.symlinks);
-    this.#bytes.set(position, totals.bytes);
-  }
-
-  #remembered(position: number): TreeTotals {
-    return {
-      files: this.#files.at(position),
-      directories: this.#folders.at(position),
-      symlinks: this.#symlinks.at(position),
-      bytes: this.#bytes.at(position),
-    };
-  }
-
-  #totalLists(): readonly Numbers[] {
-    return [this.#files, this.#folders, this.#symlinks, this.#bytes];
-  }
 }
 
 /** A state is 0 until some root reaches the object. */
@@ -230,19 +205,4 @@ function scan(digest: Digest, encoded: Uint8Array): DirectoryRecords {
   } catch (error) {
     throw new CorruptObject("directory", digest, { cause: error });
   }
-}
-
-function noTotals(): TreeTotals {
-  return { files: 0, directories: 0, symlinks: 0, bytes: 0 };
-}
-
-function oneDirectory(): TreeTotals {
-  return { ...noTotals(), directories: 1 };
-}
-
-function addTotals(to: TreeTotals, from: TreeTotals): void {
-  to.files += from.files;
-  to.directories += from.directories;
-  to.symlinks += from.symlinks;
-  to.bytes += from.bytes;
 }
