@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -29,7 +30,7 @@
 #endif
 
 /* Raised with every change of this interface; native-library.ts compares it. */
-#define NVU_SHIM_VERSION 3
+#define NVU_SHIM_VERSION 4
 
 #define POINTER(type, address) ((type *)(uintptr_t)(address))
 
@@ -100,6 +101,34 @@ int nvu_poll(uint64_t entries, uint32_t count, int timeout_ms) {
   int ready = poll(POINTER(struct pollfd, entries), count, timeout_ms);
   if (ready >= 0) return ready;
   return errno == EINTR ? 0 : -errno;
+}
+
+int nvu_epoll(void) {
+  int fd = epoll_create1(EPOLL_CLOEXEC);
+  return fd < 0 ? -errno : fd;
+}
+
+/* Reports `place` when there is something to read in `fd`; `edge`: only when more has come. */
+int nvu_epoll_add(int epoll_fd, int fd, uint32_t place, int edge) {
+  struct epoll_event event = {.events = EPOLLIN | (edge ? EPOLLET : 0), .data.u32 = place};
+  return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+}
+
+int nvu_epoll_remove(int epoll_fd, int fd) {
+  return epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL) == 0 ? 0 : -errno;
+}
+
+/* What one call reports at the most; the rest is reported by the next. */
+#define EVENTS_MAX 64
+
+/* epoll_wait(2): the places that are ready, to places[]; how many. A signal counts as none. */
+int nvu_epoll_wait(int epoll_fd, uint64_t places, uint32_t capacity, int timeout_ms) {
+  struct epoll_event events[EVENTS_MAX];
+  int max = capacity < EVENTS_MAX ? (int)capacity : EVENTS_MAX;
+  int ready = epoll_wait(epoll_fd, events, max, timeout_ms);
+  if (ready < 0) return errno == EINTR ? 0 : -errno;
+  for (int i = 0; i < ready; i++) POINTER(uint32_t, places)[i] = events[i].data.u32;
+  return ready;
 }
 
 /* Is `fd` writable (POLLOUT) at once? 1, 0 or -errno. */

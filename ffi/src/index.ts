@@ -7,6 +7,7 @@ export {
   QUEUES_MAX,
   type RingPosition,
 } from "./device-options.ts";
+export { EpollSet } from "./epoll-set.ts";
 export { ListenError, type ListenErrorCode, NativeLibraryError, SystemError } from "./errors.ts";
 export { drainFd, EventFd, signalFd } from "./event-fd.ts";
 export type { FeatureBits } from "./feature-bits.ts";

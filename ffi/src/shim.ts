@@ -4,7 +4,7 @@
  */
 import { checkVersion, loadNative } from "./native-directory.ts";
 
-const SHIM_VERSION = 3;
+const SHIM_VERSION = 4;
 
 const library = loadNative("shim.so");
 checkVersion("shim.so", library.func("nvu_shim_version", "int", [])(), SHIM_VERSION);
@@ -23,6 +23,15 @@ export const shim: {
   signal(fd: number): number;
   drain(fd: number): number;
   poll(entries: Address, count: number, timeoutMilliseconds: number): number;
+  epoll(): number;
+  epollAdd(epollFd: number, fd: number, place: number, edge: number): number;
+  epollRemove(epollFd: number, fd: number): number;
+  epollWait(
+    epollFd: number,
+    places: Address,
+    capacity: number,
+    timeoutMilliseconds: number,
+  ): number;
   writable(fd: number): number;
   isEventfd(fd: number): number;
   setNonblocking(fd: number): number;
@@ -59,6 +68,10 @@ export const shim: {
   signal: library.func("nvu_signal", "int", ["int"]),
   drain: library.func("nvu_drain", "int", ["int"]),
   poll: library.func("nvu_poll", "int", ["uint64", "uint32", "int"]),
+  epoll: library.func("nvu_epoll", "int", []),
+  epollAdd: library.func("nvu_epoll_add", "int", ["int", "int", "uint32", "int"]),
+  epollRemove: library.func("nvu_epoll_remove", "int", ["int", "int"]),
+  epollWait: library.func("nvu_epoll_wait", "int", ["int", "uint64", "uint32", "int"]),
   writable: library.func("nvu_writable", "int", ["int"]),
   isEventfd: library.func("nvu_is_eventfd", "int", ["int"]),
   setNonblocking: library.func("nvu_set_nonblocking", "int", ["int"]),

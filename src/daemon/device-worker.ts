@@ -1,7 +1,7 @@
 /**
  * The control thread's end of a device thread: starts the worker, hands on its log lines, what its
  * requests lack and what they read, and stops it. Every message goes with the wake eventfd, since a
- * thread that is blocked in poll(2) hears nothing else.
+ * thread that is blocked in epoll_wait(2) hears nothing else.
  */
 import { Worker } from "node:worker_threads";
 import { EventFd } from "node-vhost-user";

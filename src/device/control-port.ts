@@ -85,7 +85,7 @@ export class ControlPort implements Disposable {
     }
   }
 
-  /** How long poll(2) may block before `tick` is due; -1: for ever. */
+  /** How long the device thread may block before `tick` is due; -1: for ever. */
   get pollMilliseconds(): number {
     const idle = this.parked.waiting === 0 && this.#touches?.isEmpty !== false;
     return idle ? FOREVER : TICK_MILLISECONDS;

@@ -1,6 +1,6 @@
 /**
  * The entry of a device thread: one worker per vhost-user socket, from negotiation to the used ring.
- * It blocks in poll(2) and nowhere else, and imports nothing that returns a promise.
+ * It blocks in epoll_wait(2) and nowhere else, and imports nothing that returns a promise.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { mapFile, NativeCopy } from "node-vhost-user";

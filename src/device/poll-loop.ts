@@ -1,9 +1,9 @@
 /**
- * The device thread's loop: one blocking poll(2) over the wake eventfd, the listening socket, the
+ * The device thread's loop: one blocking epoll_wait(2) over the wake eventfd, the listening socket, the
  * client's vhost-user socket and the kick eventfds. One client at a time; others wait in the
  * listening socket's backlog.
  */
-import { acceptUnix, closeFd, guestMemoryFaulted, PollSet, SystemError } from "node-vhost-user";
+import { acceptUnix, closeFd, EpollSet, guestMemoryFaulted, SystemError } from "node-vhost-user";
 import type { Logger } from "../base/logger.ts";
 import type { FuseServer } from "../fuse/server.ts";
 import type { NativeCopy } from "../virtio/native-copy.ts";
@@ -12,7 +12,7 @@ import type { ControlPort } from "./control-port.ts";
 import type { DeviceThreadConfig } from "./messages.ts";
 import { Spinner } from "./spinner.ts";
 
-/** Places in the poll set. The kick eventfds of the queues follow. */
+/** Places in the set of descriptors. The kick eventfds of the queues follow. */
 const WAKE = 0;
 const LISTEN = 1;
 const CLIENT = 2;
@@ -36,7 +36,7 @@ export class PollLoop implements Disposable {
   readonly #control: ControlPort;
   readonly #logger: Logger;
   readonly #spinner: Spinner;
-  readonly #poll: PollSet;
+  readonly #poll: EpollSet;
   /** -1 once the socket proved to be connected: then there is this one client only. */
   #listenFd: number;
   #acceptFailed = false;
@@ -57,7 +57,7 @@ export class PollLoop implements Disposable {
     this.#control = control;
     this.#logger = logger;
     this.#spinner = new Spinner(config.spinMicroseconds);
-    this.#poll = new PollSet(FIRST_KICK + 1 + config.requestQueues);
+    this.#poll = new EpollSet(FIRST_KICK + 1 + config.requestQueues);
     this.#poll.set(WAKE, control.wakeFd);
     this.#listenFd = config.socketFd;
     this.#poll.set(LISTEN, config.socketFd);
@@ -83,16 +83,16 @@ export class PollLoop implements Disposable {
   }
 
   #wait(timeoutMilliseconds: number): void {
-    const before = performance.now();
+    const before = this.#spinner.isOn ? performance.now() : 0;
     const limit = this.#acceptFailed ? ACCEPT_RETRY_MILLISECONDS : timeoutMilliseconds;
     if (this.#poll.wait(timeoutMilliseconds === 0 ? 0 : limit) === 0) {
       if (timeoutMilliseconds !== 0) this.#resumeAccepting();
       return;
     }
+    if (this.#spinner.isOn && this.#kicked()) this.#spinner.woken(performance.now() - before);
     if (this.#poll.isReady(WAKE)) this.#takeMessages();
     if (this.#poll.isReady(LISTEN)) this.#accept();
     if (this.#poll.isReady(CLIENT)) this.#dispatch();
-    if (this.#drainKicks()) this.#spinner.woken(performance.now() - before);
   }
 
   /**
@@ -138,17 +138,13 @@ export class PollLoop implements Disposable {
     return more;
   }
 
-  /** True when a guest kicked. */
-  #drainKicks(): boolean {
-    const connection = this.#connection;
-    if (connection === undefined) return false;
-    let kicked = false;
-    for (const queue of connection.queues) {
-      if (!this.#poll.isReady(FIRST_KICK + queue.index)) continue;
-      queue.drainKick();
-      kicked = true;
+  /** True when a guest kicked. Which queue it meant is of no interest: all are looked at. */
+  #kicked(): boolean {
+    const queues = this.#connection?.queues.length ?? 0;
+    for (let index = 0; index < queues; index++) {
+      if (this.#poll.isReady(FIRST_KICK + index)) return true;
     }
-    return kicked;
+    return false;
   }
 
   #takeMessages(): void {
@@ -205,8 +201,10 @@ export class PollLoop implements Disposable {
     this.#logger.log("info", "client connected");
   }
 
+  /** What the message is about may close kick eventfds, which the VM manager still holds. */
   #dispatch(): void {
     const connection = this.#connection!;
+    this.#unwatchKicks(connection);
     try {
       if (connection.dispatch()) this.#watchKicks(connection);
       else this.#drop("closed");
@@ -215,14 +213,21 @@ export class PollLoop implements Disposable {
     }
   }
 
+  /** Each kick counts, so eventfds need not be emptied. */
   #watchKicks(connection: Connection): void {
-    for (const queue of connection.queues) this.#poll.set(FIRST_KICK + queue.index, queue.kickFd);
+    for (const { index, kickFd } of connection.queues) {
+      this.#poll.set(FIRST_KICK + index, kickFd, true);
+    }
+  }
+
+  #unwatchKicks(connection: Connection): void {
+    for (const { index } of connection.queues) this.#poll.set(FIRST_KICK + index, -1);
   }
 
   #drop(reason: string): void {
     const connection = this.#connection!;
     this.#poll.set(CLIENT, -1);
-    for (const queue of connection.queues) this.#poll.set(FIRST_KICK + queue.index, -1);
+    this.#unwatchKicks(connection);
     this.#connection = undefined;
     connection[Symbol.dispose]();
     this.#logger.log("info", "client disconnected", { reason });

@@ -4,7 +4,7 @@
  *
  * A request that lacks something is parked: its head stays taken, and it is answered out of order.
  */
-import { drainFd, signalFd } from "node-vhost-user";
+import { signalFd } from "node-vhost-user";
 import { EINTR } from "../base/errno.ts";
 import type { Logger } from "../base/logger.ts";
 import { type FuseServer, PARKED } from "../fuse/server.ts";
@@ -156,15 +156,14 @@ export class RequestQueue implements Resumable {
     this.#ready.push(request);
   }
 
-  /** Takes a kick: the eventfd is read, so that poll(2) waits for the next one. */
-  drainKick(): void {
-    drainFd(this.#kickFd);
-  }
-
   /** Answers up to BATCH_CHAINS_MAX requests. Returns how many. */
   serve(): number {
     const ring = this.#ring;
     if (ring === undefined || ring.broken !== undefined) return 0;
+    if (this.#ready.length === 0 && !ring.hasNext()) {
+      if (ring.broken !== undefined) this.#complain("virtqueue stopped", ring.broken);
+      return 0;
+    }
     let answered = this.#ready.length > 0 ? this.#serveReady(ring) : 0;
     const batch = this.#batch;
     batch.begin();

@@ -1,7 +1,7 @@
 /**
- * Looking for the next request a little while before blocking in poll(2): at depth 1 most of a
+ * Looking for the next request a little while before blocking in epoll_wait(2): at depth 1 most of a
  * request's latency is the wake-up. Spinning must pay: it stops after a run of misses, and a hit
- * that came by way of poll(2) soon enough turns it on again.
+ * that came by way of a kick soon enough turns it on again.
  */
 
 /** Fruitless spins in a row after which the spinner gives up. */
@@ -19,9 +19,14 @@ export class Spinner {
     this.#budgetMilliseconds = microseconds / 1000;
   }
 
+  /** Whether it ever spins. */
+  get isOn(): boolean {
+    return this.#budgetMilliseconds > 0;
+  }
+
   /** Whether spinning is worth a try now. */
   get pays(): boolean {
-    return this.#budgetMilliseconds > 0 && this.#misses < SPIN_MISSES_MAX;
+    return this.isOn && this.#misses < SPIN_MISSES_MAX;
   }
 
   /** Calls `look` until it finds work or the budget is spent. Returns whether it found any. */
@@ -39,7 +44,7 @@ export class Spinner {
     return false;
   }
 
-  /** A request arrived by poll(2) after `waitedMilliseconds`: within the budget a spin had met it. */
+  /** A kick came after `waitedMilliseconds`: within the budget a spin had met it. */
   woken(waitedMilliseconds: number): void {
     if (waitedMilliseconds <= this.#budgetMilliseconds) this.#misses = 0;
   }
