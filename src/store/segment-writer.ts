@@ -14,7 +14,9 @@ import { giveBack, openSegment } from "./segment-open.ts";
 import type { SegmentEnd } from "./segment-table.ts";
 import { systemFailure } from "./sqlite-failure.ts";
 
-const BUFFER_BYTES = 4 * 1024 * 1024;
+const BUFFER_BYTES = 1024 * 1024;
+/** Objects from this size on are written as they are: gathering them costs more than a call. */
+const GATHERED_BYTES_MAX = 64 * 1024;
 
 export interface SegmentWriterOptions {
   readonly directory: string;
@@ -60,8 +62,9 @@ export class SegmentWriter implements Disposable {
       location.offset = this.#length;
       location.length = bytes.length;
       this.#synced = false;
-      if (this.#buffered + bytes.length > BUFFER_BYTES) this.#flush();
-      if (bytes.length > BUFFER_BYTES) {
+      const alone = bytes.length > GATHERED_BYTES_MAX;
+      if (alone || this.#buffered + bytes.length > BUFFER_BYTES) this.#flush();
+      if (alone) {
         this.#write(bytes, this.#length);
       } else {
         this.#buffer.set(bytes, this.#buffered);
