@@ -1,4 +1,5 @@
 /** gc, du, diff, stats and verify --repair, as people and scripts use them. */
+import { execFileSync } from "node:child_process";
 import {
   cpSync,
   mkdirSync,
@@ -12,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { takeLease } from "../../src/store/upkeep/lease.ts";
+import { liveLeases } from "../../src/store/upkeep/lease-list.ts";
 import { WriterSlots } from "../../src/store/writer-slots.ts";
 import { castorefs, type Ran, temporaryDirectory } from "./command-line.ts";
 import { makeSampleTree, treeContents } from "./sample-tree.ts";
@@ -93,6 +95,21 @@ describe("castorefs gc", () => {
     const mistyped = await run(store, "gc", "--keep", "ab".repeat(32));
     expect(mistyped.err).toMatch(/object blake3-.* is not in the store/);
     expect(mistyped.code).toBe(1);
+  });
+
+  it("spares what is being exported, though it loses its name", async () => {
+    const store = copied();
+    const target = temporaryDirectory();
+    execFileSync("mkfifo", [join(target, "archive")]);
+    const exporting = run(store, "export", "sample", "--tar", join(target, "archive"));
+    while (liveLeases(store).length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    await run(store, "rm", "sample", "other");
+    expect((await run(store, "gc")).text).toMatch(/1 lease honoured\n$/);
+    const out = join(target, "out");
+    mkdirSync(out);
+    execFileSync("sh", ["-c", `tar -C "$1" -xBf - < "$0"`, join(target, "archive"), out]);
+    expect((await exporting).code).toBe(0);
+    expect(treeContents(out)).toEqual(treeContents(tree));
   });
 
   it("deletes nothing while something is damaged, and says what to do", async () => {

@@ -10,7 +10,7 @@ import type { Output } from "../output.ts";
 import { Progress } from "../progress.ts";
 import { resolve } from "../resolve.ts";
 import { SOURCES_HELP, sourceOption } from "../source-option.ts";
-import { storeOption } from "../store-option.ts";
+import { requiredStore, storeOption } from "../store-option.ts";
 import { writeArchiveFile } from "../tar-file.ts";
 import { parseTarget } from "../target.ts";
 
@@ -65,6 +65,7 @@ async function run(
   const onProgress = progress.update.bind(progress);
   await withReadStore(options, [target], err, async (store, fetcher) => {
     const node = await resolve(store, target);
+    using _lease = await spared(requiredStore(options.store), node);
     using _ahead = fetcher && (await fetchAhead(fetcher, node, err));
     if (path !== undefined) {
       const { exportTree } = await import("../../store/export-tree.ts");
@@ -77,6 +78,21 @@ async function run(
     // Pieces are borrowed until the next one is asked for.
     for await (const piece of archive) await out.write(Uint8Array.from(piece));
   }).finally(() => progress.clear());
+}
+
+/**
+ * A collection spares what is being exported, even if it loses its name meanwhile. But a store that
+ * no lease can be taken on, since its disk is full, is exported all the same.
+ */
+async function spared(directory: string, node: Node): Promise<Disposable | undefined> {
+  const { takeLease } = await import("../../store/upkeep/lease.ts");
+  const { StoreError } = await import("../../store/errors.ts");
+  try {
+    return takeLease(directory, { roots: [node] });
+  } catch (error) {
+    if (error instanceof StoreError) return undefined;
+    throw error;
+  }
 }
 
 /** An export alone would ask for one file after another. */
