@@ -184,6 +184,8 @@ export class DiskWriter implements StoreWriter {
     if (this.#objects.locate(OBJECT_CHUNK, digest, location)) return;
     this.#append(bytes);
     this.#batch.addChunk(digest, location);
+    // A chunk names nothing: a large blob need not wait for its end.
+    this.#endOfObject();
   }
 
   #putDirectory(digest: Digest, encoded: Uint8Array, size: number, children: number): void {
