@@ -14,7 +14,7 @@ export interface Candidate {
 }
 
 /** Commands whose arguments are targets, and those that take names of roots. */
-const TARGET_COMMANDS = new Set(["ls", "tree", "cat", "stat", "export", "push", "diff"]);
+const TARGET_COMMANDS = new Set(["ls", "tree", "cat", "stat", "export", "push", "diff", "tag"]);
 const ROOT_COMMANDS = new Set(["rm", "du"]);
 
 /** `words` without the name of the program; the last one, perhaps empty, is being typed. */

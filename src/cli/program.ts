@@ -17,6 +17,7 @@ import { addServe } from "./commands/serve.ts";
 import { addStat } from "./commands/stat.ts";
 import { addStats } from "./commands/stats.ts";
 import { addStoreServe } from "./commands/store-serve.ts";
+import { addTag } from "./commands/tag.ts";
 import { addTree } from "./commands/tree.ts";
 import { addVerify } from "./commands/verify.ts";
 import type { Context } from "./context.ts";
@@ -55,6 +56,7 @@ export function makeProgram(context: Context): Command {
   addCat(program, context);
   addStat(program, context);
   addRoots(program, context);
+  addTag(program, context);
   addRm(program, context);
   addVerify(program, context);
   addGc(program, context);

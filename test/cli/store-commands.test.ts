@@ -293,6 +293,17 @@ describe("castorefs verify and rm", () => {
     expect((await withStore("rm", "--force", "doomed")).code).toBe(0);
   });
 
+  it("tag names what has a digest only, or is a part of another root", async () => {
+    const digest = await digestOf("sample/bin");
+    expect((await withStore("tag", digest, "by-digest")).code).toBe(0);
+    const tagged = await withStore("tag", "sample/bin", "by-path");
+    expect(tagged.text).toMatch(/blake3-.* by-path\/$/m);
+    for (const name of ["by-digest", "by-path"]) expect(await digestOf(name)).toBe(digest);
+    expect((await withStore("tag", "sample/nope", "x")).code).toBe(1);
+    expect((await withStore("tag", "sample/bin", "a/b")).code).not.toBe(0);
+    await withStore("rm", "by-digest", "by-path");
+  });
+
   it("verify ends with 1 when content is rotten, and names the digest", async () => {
     const rotten = join(temporaryDirectory(), "store");
     await castorefs(["import", "--store", rotten, tree]);
