@@ -98,7 +98,8 @@ export class FillCommits implements Disposable {
     items: readonly FillItem[],
     signal: AbortSignal,
   ): Promise<readonly (StoreError | undefined)[]> {
-    using slot = await WriterSlot.take(this.#directory, { preferred: this.#slot, signal });
+    const preferred = this.#slot;
+    using slot = await WriterSlot.take(this.#directory, { preferred, brief: true, signal });
     this.#slot = slot.slot;
     try {
       const placed = this.#place(items);

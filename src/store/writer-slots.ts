@@ -6,7 +6,14 @@
  */
 import { existsSync, mkdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { slotLockPath, slotsLockPath, WRITERS_MAX, writersPath } from "./disk-layout.ts";
+import {
+  BRIEF_SLOT,
+  SLOTS,
+  slotLockPath,
+  slotsLockPath,
+  WRITERS_MAX,
+  writersPath,
+} from "./disk-layout.ts";
 import { StoreBusy } from "./errors.ts";
 import { systemFailure } from "./sqlite-failure.ts";
 import { ProcessLock } from "./upkeep/process-lock.ts";
@@ -19,6 +26,11 @@ export interface SlotOptions {
   readonly waitMilliseconds?: number;
   /** The slot to try first: 0 when left out. */
   readonly preferred?: number;
+  /**
+   * Given back in a moment, whatever others do: may have BRIEF_SLOT, which is free even while
+   * somebody who wants all slots waits for writers.
+   */
+  readonly brief?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -39,10 +51,11 @@ export class WriterSlot implements Disposable {
    */
   static async take(directory: string, options: SlotOptions = {}): Promise<WriterSlot> {
     const { waitMilliseconds = WRITER_WAIT_MILLISECONDS, preferred = 0, signal } = options;
+    const count = options.brief === true ? SLOTS : WRITERS_MAX;
     makeFolder(directory);
     return await retry(directory, waitMilliseconds, signal, () => {
-      for (let i = 0; i < WRITERS_MAX; i += 1) {
-        const slot = (preferred + i) % WRITERS_MAX;
+      for (let i = 0; i < count; i += 1) {
+        const slot = (preferred + i) % count;
         const lock = tryLock(directory, slot);
         if (lock !== undefined) return new WriterSlot(slot, lock);
       }
@@ -59,13 +72,14 @@ export class WriterSlot implements Disposable {
 export class WriterSlots implements Disposable {
   /** Held first, so that of two who want all slots one gets all. */
   #gate: ProcessLock | undefined;
-  readonly #locks: (ProcessLock | undefined)[] = new Array(WRITERS_MAX).fill(undefined);
+  readonly #locks: (ProcessLock | undefined)[] = new Array(SLOTS).fill(undefined);
 
   private constructor() {}
 
   /**
    * Takes every slot of the store in `directory`. Those that are free are held from the beginning,
-   * so that writers that come later wait for us; 0 milliseconds: tries once.
+   * so that writers that come later wait for us; BRIEF_SLOT last, once all others are held. 0
+   * milliseconds: tries once.
    * @throws StoreBusy when writers are still at work after that time; StoreError; the reason of
    * the signal.
    */
@@ -97,7 +111,9 @@ export class WriterSlots implements Disposable {
     for (let slot = 0; slot < WRITERS_MAX; slot += 1) {
       this.#locks[slot] ??= tryLock(directory, slot);
     }
-    return this.#locks.includes(undefined) ? undefined : this;
+    if (this.#locks.indexOf(undefined) !== BRIEF_SLOT) return undefined;
+    this.#locks[BRIEF_SLOT] = tryLock(directory, BRIEF_SLOT);
+    return this.#locks[BRIEF_SLOT] === undefined ? undefined : this;
   }
 }
 

@@ -281,6 +281,18 @@ test("who wants all slots waits for writers, and keeps later ones out", async ()
   expect(slot.slot).toBe(WRITERS_MAX - 1);
 });
 
+test("a filler gets on while somebody who wants all slots waits for an import", async () => {
+  const { folder, store, filler } = open();
+  const { chunk, bytes } = pieceOf(SMALL);
+  const importer = await store.openWriter();
+  const all = WriterSlots.takeAll(folder, 5000);
+  await sleep(50);
+  await filler.putChunk(chunk, bytes);
+  expect(await store.blobs.stat(chunk.digest)).toBeDefined();
+  importer[Symbol.dispose]();
+  (await all)[Symbol.dispose]();
+});
+
 test("a filler that is closed gives up what waits, with an error, and lets go of everything", async () => {
   const { folder, filler } = open({ pendingBytesMax: 10_000 });
   const { chunk, bytes } = pieceOf(SMALL);

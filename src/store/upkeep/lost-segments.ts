@@ -5,7 +5,7 @@
  */
 import type { DatabaseSync } from "node:sqlite";
 import { openIndex } from "../disk-index.ts";
-import { segmentPath, WRITERS_MAX } from "../disk-layout.ts";
+import { SLOTS, segmentPath } from "../disk-layout.ts";
 import { StoreError } from "../errors.ts";
 import { inTransaction } from "../object-rows.ts";
 import { SegmentTable } from "../segment-table.ts";
@@ -32,7 +32,7 @@ export async function leaveLostSegments(directory: string): Promise<void> {
 function lostSlots(database: DatabaseSync, directory: string): number[] {
   const table = new SegmentTable(database);
   const lost: number[] = [];
-  for (let slot = 0; slot < WRITERS_MAX; slot += 1) {
+  for (let slot = 0; slot < SLOTS; slot += 1) {
     try {
       const end = table.end(slot);
       if (end === undefined || fileBytes(segmentPath(directory, end.segment)) >= end.length)
