@@ -29,8 +29,8 @@ export const SEGMENT_ID_MAX = 99_999_999;
 /** Writers at a time, in any processes. */
 export const WRITERS_MAX = 16;
 /** One slot more, for those who write for a moment: they get on while gc waits for an import. */
-export const BRIEF_SLOT = WRITERS_MAX;
 export const SLOTS = WRITERS_MAX + 1;
+export const BRIEF_SLOT = SLOTS - 1;
 
 export const OBJECT_CHUNK = 0;
 export const OBJECT_DIRECTORY = 1;

@@ -16,6 +16,7 @@ import type { StoreError } from "./errors.ts";
 import { MissingObject } from "./errors.ts";
 import { inTransaction, ObjectTableWriter } from "./object-rows.ts";
 import { appendToSegment } from "./segment-append.ts";
+import { hasCommitted } from "./segment-open.ts";
 import type { SegmentEnd } from "./segment-table.ts";
 import { SegmentTable } from "./segment-table.ts";
 import type { Chunk } from "./services.ts";
@@ -138,10 +139,13 @@ export class FillCommits implements Disposable {
     return [...placed.values()];
   }
 
-  /** Where the slot goes on, with room for all of it. */
+  /**
+   * Where the slot goes on, with room for all of it. A segment that lost bytes is left behind: what
+   * heals it has to go somewhere.
+   */
   async #end(placed: readonly Placed[]): Promise<SegmentEnd> {
     const end = this.#segments.end(this.#slot);
-    if (end !== undefined) {
+    if (end !== undefined && hasCommitted(this.#directory, end)) {
       const full = end.length + bytesOf(placed) > this.#segmentBytesMax;
       if (!full || end.length === 0) return end;
     }

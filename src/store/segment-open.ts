@@ -33,6 +33,12 @@ export function openSegment(directory: string, { segment, length }: SegmentEnd):
   }
 }
 
+/** Whether the file has all that is committed of the segment: false when it was cut or removed. */
+export function hasCommitted(directory: string, { segment, length }: SegmentEnd): boolean {
+  const stats = statSync(segmentPath(directory, segment), { throwIfNoEntry: false });
+  return length === 0 || (stats !== undefined && stats.size >= length);
+}
+
 /** Cuts off what an earlier writer left beyond `length`. */
 function cutSegment(fd: number, length: number, path: string): void {
   const { size } = fstatSync(fd);

@@ -1,5 +1,13 @@
 /** What is fetched from elsewhere gets into a store on disk, verified, while others work with it. */
-import { closeSync, openSync, readdirSync, readFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
@@ -279,6 +287,20 @@ test("who wants all slots waits for writers, and keeps later ones out", async ()
   for (const slots of await Promise.all([all, rival])) slots[Symbol.dispose]();
   using slot = await WriterSlot.take(folder, { waitMilliseconds: 0, preferred: WRITERS_MAX - 1 });
   expect(slot.slot).toBe(WRITERS_MAX - 1);
+});
+
+test("a filler heals what lay in a segment that was cut short or removed", async () => {
+  const { folder, store, filler } = open();
+  const { chunk, bytes } = pieceOf(SMALL);
+  await filler.putChunk(chunk, bytes);
+  for (const harm of [(path: string) => truncateSync(path, 1), (path: string) => rmSync(path)]) {
+    const segments = readdirSync(join(folder, "segments"));
+    harm(join(folder, "segments", segments.sort().at(-1)!));
+    await filler.putChunk(chunk, bytes, { replace: true });
+    const read: Uint8Array[] = [];
+    for await (const piece of store.blobs.read(chunk.digest)) read.push(piece.slice());
+    expect(Buffer.concat(read).equals(bytes)).toBe(true);
+  }
 });
 
 test("a filler gets on while somebody who wants all slots waits for an import", async () => {
