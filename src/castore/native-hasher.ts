@@ -2,9 +2,10 @@
 import { createRequire } from "node:module";
 import type { HashImplementation, RawHasher } from "./hasher.ts";
 
+/** Takes any Uint8Array, though its own declarations say Buffer: making one takes its time. */
 interface BlakeHash {
-  blake3(input: Buffer): Buffer;
-  Blake3Hasher: new () => { update(input: Buffer): unknown; digestBuffer(): Buffer };
+  blake3(input: Uint8Array): Buffer;
+  Blake3Hasher: new () => { update(input: Uint8Array): unknown; digestBuffer(): Buffer };
 }
 
 /** Undefined where the package is absent or has no binary for this platform. */
@@ -17,19 +18,15 @@ export function loadNativeHasher(): HashImplementation | undefined {
   }
   return {
     name: "native",
-    hash: (bytes) => module.blake3(asBuffer(bytes)),
+    hash: (bytes) => module.blake3(bytes),
     createHasher(): RawHasher {
       const hasher = new module.Blake3Hasher();
       return {
         update(bytes) {
-          hasher.update(asBuffer(bytes));
+          hasher.update(bytes);
         },
         digest: () => hasher.digestBuffer(),
       };
     },
   };
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
