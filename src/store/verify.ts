@@ -27,8 +27,8 @@ import type { VerifyProgress, VerifyReport } from "./upkeep/verify-report.ts";
 import { newProgress } from "./upkeep/verify-report.ts";
 
 /** What one thread has done before others would have started. */
-const BYTES_ALONE_MAX = 64 * 1024 * 1024;
-const OBJECTS_ALONE_MAX = 10_000;
+const BYTES_ALONE_MAX = 256 * 1024 * 1024;
+const OBJECTS_ALONE_MAX = 20_000;
 const BLOBS_PER_TASK = 256;
 
 export interface VerifyOptions {

@@ -209,6 +209,36 @@ test("a lease on a tree that is partly here keeps what is here", async () => {
   expect(stored(folder)).toEqual(expected);
 });
 
+test("what is fetched for a lease while others are waited for is kept, with all below it", async () => {
+  const folder = join(temporaryFolder(), "store");
+  using store = openSmall(folder);
+  const tree = await putRoot(store, "tree", TREE);
+  await store.roots.delete(parseName("tree"));
+  const bin = (await store.directories.get(tree.digest))!.get(Buffer.from("bin")) as DirectoryNode;
+  changeIndex(folder, "UPDATE objects SET whole = 0 WHERE kind = 1");
+  const expected = stored(folder);
+  const place = query(folder, (database) =>
+    database.prepare("SELECT * FROM objects WHERE digest = ?").get(bin.digest.bytes),
+  ) as Record<string, number>;
+  changeIndex(folder, "DELETE FROM objects WHERE digest = ?", bin.digest.bytes);
+  using _lease = takeLease(folder, { roots: [tree] });
+  let fetched = false;
+  await collect(folder, {
+    onProgress: ({ phase }) => {
+      if (phase !== "waiting" || fetched) return;
+      fetched = true;
+      const { segment, offset, length } = place;
+      changeIndex(
+        folder,
+        "INSERT INTO objects VALUES (1, ?, ?, ?, ?, 0)",
+        ...[bin.digest.bytes, segment!, offset!, length!],
+      );
+    },
+  });
+  expect(fetched).toBe(true);
+  expect(stored(folder)).toEqual(expected);
+});
+
 test("nothing is deleted while something is damaged that may name anything", async () => {
   const tree = { ...TREE, lib: { ...(TREE as { lib: object }).lib } };
   const digestOf = async (folder: string, name: string) => {
