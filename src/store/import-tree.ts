@@ -16,8 +16,10 @@ import type { ImportOptions, ImportResult, ImportSession, SpecialKind } from "./
 import { withSession } from "./import-session.ts";
 import type { Store } from "./services.ts";
 
-/** What is imported before worker threads are started: they take as long to start. */
-const FILES_ALONE_MAX = 256;
+/** What is imported before worker threads are started, which takes about as long. */
+const FILES_ALONE_MAX = 1000;
+const BYTES_ALONE_MAX = 32 * 1024 * 1024;
+/** A single file that is too much. */
 const FILE_BYTES_ALONE_MAX = 8 * 1024 * 1024;
 
 /**
@@ -48,9 +50,8 @@ class TreeImport implements AsyncDisposable {
   readonly #alone: FileImporter;
   /** Undefined while this thread does everything. */
   #ahead: ImportAhead | undefined;
-  /** What may be imported without the help of other threads. */
-  #filesAlone: number;
-  readonly #fileBytesAlone: number;
+  /** False: worker threads are to be used from the first file on. */
+  readonly #beginsAlone: boolean;
   readonly #stack: OpenFolder[] = [];
   #current: Place | undefined;
 
@@ -61,9 +62,7 @@ class TreeImport implements AsyncDisposable {
     this.#alone = new FileImporter(session);
     const cpus = threads === "as needed" ? availableParallelism() : threads;
     this.#threads = Math.min(cpus, IMPORT_THREADS_MAX);
-    const willing = this.#threads <= 1 ? Number.POSITIVE_INFINITY : 0;
-    this.#filesAlone = threads === "as needed" ? Math.max(willing, FILES_ALONE_MAX) : willing;
-    this.#fileBytesAlone = Math.max(willing, FILE_BYTES_ALONE_MAX);
+    this.#beginsAlone = threads === "as needed";
   }
 
   /** Imports what is at `path`, and adds its node to the parent at `place`. */
@@ -125,9 +124,9 @@ class TreeImport implements AsyncDisposable {
   }
 
   async #file(path: Buffer, place: Place): Promise<void> {
-    if (this.#ahead === undefined && this.#filesAlone > 0) {
-      this.#filesAlone -= 1;
-      const node = await this.#alone.import(path, place, this.#fileBytesAlone);
+    if (this.#ahead === undefined && this.#isAlone) {
+      const bytesMax = this.#threads > 1 ? FILE_BYTES_ALONE_MAX : Number.POSITIVE_INFINITY;
+      const node = await this.#alone.import(path, place, bytesMax);
       if (node === "not a file") return await this.#visit(path, place);
       if (node !== "too large") return place.parent.add(place.name, node);
     }
@@ -140,6 +139,13 @@ class TreeImport implements AsyncDisposable {
       },
     );
     await this.#ahead.file(path, place);
+  }
+
+  /** True while other threads are not worth it, or not to be had. */
+  get #isAlone(): boolean {
+    const { files, bytes } = this.#session.progress;
+    if (this.#threads <= 1) return true;
+    return this.#beginsAlone && files < FILES_ALONE_MAX && bytes < BYTES_ALONE_MAX;
   }
 
   #enter(path: Buffer, place: Place, stats: Stats): void {
