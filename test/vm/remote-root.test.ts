@@ -3,7 +3,9 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { LIE_MILLISECONDS } from "../../src/store/tiers/known-lies.ts";
 import { prepare, ROOT_TREE } from "../../vm-images/images.ts";
 import { castorefs, castorefsJson, type ShareDaemon } from "../../vm-images/share-daemon.ts";
 import { CastoreServer } from "../remote/castore-server.ts";
@@ -101,6 +103,8 @@ describe.runIf(prepare("rootfs"))("a Debian that is elsewhere", () => {
         link.garbleEvery = GARBLE_EVERY_BYTES;
         await expectFailure(guest, daemon, UNTOUCHED[1]!);
         link.garbleEvery = 0;
+        // What a source said wrongly is not asked of it again for a while.
+        await sleep(LIE_MILLISECONDS);
         await expectWhole(guest, UNTOUCHED[1]!);
         expect(await guest.powerOff()).toBe(true);
       },

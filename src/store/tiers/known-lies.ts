@@ -7,7 +7,7 @@ import type { FetchTally } from "./fetch-tally.ts";
 /** Lies remembered; the oldest are forgotten first. */
 export const LIES_MAX = 4096;
 /** For this long. The source may have been repaired since. */
-export const LIE_MILLISECONDS = 60_000;
+export const LIE_MILLISECONDS = 10_000;
 
 export class KnownLies {
   readonly #clock: Clock;
