@@ -17,7 +17,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 INSTALLED := node_modules/.castorefs-installed
 
-.PHONY: help setup native compile build guest servers test check bench micro-bench guest-bench soak demo install clean distclean
+.PHONY: help setup native compile build guest servers test check bench micro-bench guest-bench remote-bench soak demo install clean distclean
 
 help: ## Say what each target does
 	@echo 'castorefs: a virtio-fs device that serves a content-addressed store'
@@ -77,6 +77,9 @@ bench: build ## Measure castorefs beside its peers (ARGS=--quick; ARGS=--help)
 
 micro-bench: build
 	@node --conditions=castorefs-source test/bench/micro/main.ts $(ARGS)
+
+remote-bench: build guest
+	@node --conditions=castorefs-source test/bench/remote-boot.ts $(ARGS)
 
 soak: build
 	@node --conditions=castorefs-source test/bench/soak.ts $(ARGS)
