@@ -15,8 +15,8 @@ import {
   writersPath,
 } from "./disk-layout.ts";
 import { StoreBusy } from "./errors.ts";
+import { ProcessLock } from "./process-lock.ts";
 import { systemFailure } from "./sqlite-failure.ts";
-import { ProcessLock } from "./upkeep/process-lock.ts";
 
 /** How long a writer waits for a slot, unless told otherwise. */
 export const WRITER_WAIT_MILLISECONDS = 30_000;

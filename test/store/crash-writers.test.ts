@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { openDiskStore } from "../../src/store/disk-store.ts";
-import { verifyStore } from "../../src/store/verify.ts";
+import { verifyStore } from "../../src/store/upkeep/verify.ts";
 import type { CheckedStore } from "./store-check.ts";
 import { checkStore } from "./store-check.ts";
 import { noise, temporaryFolder } from "./temporary.ts";

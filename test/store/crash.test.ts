@@ -8,7 +8,7 @@ import { blake3 } from "../../src/castore/blake3.ts";
 import { parseName } from "../../src/castore/name.ts";
 import { openDiskStore } from "../../src/store/disk-store.ts";
 import { StoreAbsent } from "../../src/store/errors.ts";
-import { verifyStore } from "../../src/store/verify.ts";
+import { verifyStore } from "../../src/store/upkeep/verify.ts";
 import { noise, temporaryFolder } from "./temporary.ts";
 import { treeDigest } from "./tree-digest.ts";
 

@@ -32,7 +32,7 @@ import {
   UnsupportedFormat,
 } from "../../src/store/errors.ts";
 import type { StoreWriter } from "../../src/store/store-writer.ts";
-import { verifyStore } from "../../src/store/verify.ts";
+import { verifyStore } from "../../src/store/upkeep/verify.ts";
 import { TestFileMapper, TestSink } from "./file-mapper.ts";
 import { noise, temporaryFolder } from "./temporary.ts";
 

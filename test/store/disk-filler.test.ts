@@ -29,7 +29,7 @@ import { CHUNK_BYTES_MAX } from "../../src/store/fastcdc.ts";
 import { FillCommits } from "../../src/store/fill-commit.ts";
 import type { BlobStat, Chunk } from "../../src/store/services.ts";
 import type { StoreFiller } from "../../src/store/store-filler.ts";
-import { verifyStore } from "../../src/store/verify.ts";
+import { verifyStore } from "../../src/store/upkeep/verify.ts";
 import { WriterSlot, WriterSlots } from "../../src/store/writer-slots.ts";
 import { mayMount, smallDisk } from "./small-disk.ts";
 import { noise, temporaryFolder } from "./temporary.ts";

@@ -28,7 +28,7 @@ import type { ImportOptions, ImportProgress } from "../../src/store/import-sessi
 import { importTar } from "../../src/store/import-tar.ts";
 import { importPath } from "../../src/store/import-tree.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
-import { verifyStore } from "../../src/store/verify.ts";
+import { verifyStore } from "../../src/store/upkeep/verify.ts";
 import { makeCorpus } from "./corpus.ts";
 import { temporaryFolder } from "./temporary.ts";
 import { treeDigest } from "./tree-digest.ts";

@@ -31,7 +31,7 @@ import { SLOT_CONTENT_BYTES } from "../../src/store/import-slots.ts";
 import { importPath } from "../../src/store/import-tree.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import type { Store } from "../../src/store/services.ts";
-import { verifyStore } from "../../src/store/verify.ts";
+import { verifyStore } from "../../src/store/upkeep/verify.ts";
 import { makeCorpus } from "./corpus.ts";
 import { noise, temporaryFolder } from "./temporary.ts";
 import { treeDigest } from "./tree-digest.ts";

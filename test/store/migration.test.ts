@@ -13,7 +13,7 @@ import { ObjectTable } from "../../src/store/disk-index.ts";
 import { APPLICATION_ID, OBJECT_DIRECTORY } from "../../src/store/disk-layout.ts";
 import { readOlderSchema } from "../../src/store/disk-schema.ts";
 import { openDiskStore } from "../../src/store/disk-store.ts";
-import { verifyStore } from "../../src/store/verify.ts";
+import { verifyStore } from "../../src/store/upkeep/verify.ts";
 import { checkStore } from "./store-check.ts";
 import { noise, temporaryFolder } from "./temporary.ts";
 

@@ -101,7 +101,7 @@ async function verify(options: VerifyOptions, context: Context): Promise<void> {
 }
 
 async function run(directory: string, options: VerifyOptions, err: Output): Promise<Verified> {
-  const { verifyStore } = await import("../../store/verify.ts");
+  const { verifyStore } = await import("../../store/upkeep/verify.ts");
   const progress = new Progress(err, "verifying", "object");
   const begun = performance.now();
   const report = await verifyStore(directory, {

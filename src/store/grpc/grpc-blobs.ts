@@ -10,13 +10,13 @@ import {
   encodeStatBlobRequest,
   InvalidMessage,
 } from "../../castore/rpc-proto.ts";
+import { COUNTED_BLOB_BYTES_MAX, CountedBlobs } from "../counted-blobs.ts";
 import { CorruptObject, MissingObject, SourceUnavailable } from "../errors.ts";
+import { provenBytes, type Window } from "../proven-bytes.ts";
 import { RecentSizes } from "../recent-sizes.ts";
 import type { BlobService, BlobStat, ByteRange, Chunk, RequestOptions } from "../services.ts";
 import { BLOB_SIZE_HEADER, PIECE_BYTES_MAX } from "./castore-rpc.ts";
-import { COUNTED_BLOB_BYTES_MAX, CountedBlobs } from "./counted-blobs.ts";
 import type { GrpcChannel, UnaryAnswer, Upload } from "./grpc-channel.ts";
-import { provenBytes, type Window } from "./proven-bytes.ts";
 import { isNotFound, sourceFailure } from "./rpc-failure.ts";
 import { ServiceCalls } from "./service-calls.ts";
 

@@ -14,11 +14,11 @@ import {
 } from "../../castore/rpc-proto.ts";
 import { putLeavesFirst } from "../directory-graph.ts";
 import { CorruptObject, InvalidGraph, MissingObject, SourceUnavailable } from "../errors.ts";
+import { RootFirstOrder } from "../root-first-order.ts";
+import { SentDirectories } from "../sent-directories.ts";
 import type { DirectoryService, RequestOptions } from "../services.ts";
 import type { GrpcChannel, Upload } from "./grpc-channel.ts";
-import { RootFirstOrder } from "./root-first-order.ts";
 import { isNotFound, sourceFailure } from "./rpc-failure.ts";
-import { SentDirectories } from "./sent-directories.ts";
 import { ServiceCalls } from "./service-calls.ts";
 
 /**

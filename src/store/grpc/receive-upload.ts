@@ -1,6 +1,6 @@
 /** Receives streams to the server, some at a time, with the right to write. */
 import { type ServerReadableStream, status } from "@grpc/grpc-js";
-import { Permits } from "./permits.ts";
+import { Permits } from "../permits.ts";
 import { receivedMessages, SILENCE_MILLISECONDS_MAX } from "./received-messages.ts";
 import { RpcFailure } from "./rpc-failure.ts";
 import type { SharedWriter, WriterShare } from "./shared-writer.ts";

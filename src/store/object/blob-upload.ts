@@ -1,7 +1,7 @@
 /** One blob on its way into object storage: its chunks as they are cut, then their list. */
 import { Chunker } from "../chunker.ts";
 import { StoreError } from "../errors.ts";
-import type { Permits } from "../grpc/permits.ts";
+import type { Permits } from "../permits.ts";
 import type { BlobStat, Chunk } from "../services.ts";
 import type { BoundedObjects } from "./bounded-objects.ts";
 import { encodeList, LIST_BYTES_MAX } from "./chunk-list-object.ts";

@@ -2,9 +2,10 @@
  * The objects of a store with bounds to what an answer may take: bytes, and silence. All of what
  * comes from an object store comes through here.
  */
+
+import { AbortScope, orAborted } from "../abort-scope.ts";
 import { SourceUnavailable } from "../errors.ts";
 import type { RequestOptions } from "../services.ts";
-import { AbortScope, orAborted } from "../tiers/abort-scope.ts";
 import { BadContents } from "./bad-contents.ts";
 import type { ObjectStore, StoredObject } from "./object-store.ts";
 

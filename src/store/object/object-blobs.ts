@@ -2,10 +2,10 @@
 import { blake3 } from "../../castore/blake3.ts";
 import type { Digest } from "../../castore/digest.ts";
 import { type ChunkPart, ChunkRanges } from "../chunk-ranges.ts";
+import { CountedBlobs } from "../counted-blobs.ts";
 import { MissingObject } from "../errors.ts";
-import { CountedBlobs } from "../grpc/counted-blobs.ts";
-import { Permits } from "../grpc/permits.ts";
-import { provenBytes } from "../grpc/proven-bytes.ts";
+import { Permits } from "../permits.ts";
+import { provenBytes } from "../proven-bytes.ts";
 import type { BlobService, BlobStat, ByteRange, Chunk, RequestOptions } from "../services.ts";
 import { asCorruptObject } from "./bad-contents.ts";
 import { BlobUpload } from "./blob-upload.ts";

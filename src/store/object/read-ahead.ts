@@ -1,6 +1,7 @@
 /** Fetches what will be needed soon, several at a time, and gives it out in order. */
+
+import { AbortScope } from "../abort-scope.ts";
 import type { ChunkPart } from "../chunk-ranges.ts";
-import { AbortScope } from "../tiers/abort-scope.ts";
 
 const UNWANTED = new DOMException("nobody wants it any more", "AbortError");
 const NEVER = new AbortController().signal;

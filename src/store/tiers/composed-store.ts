@@ -4,6 +4,7 @@
  */
 import type { Digest } from "../../castore/digest.ts";
 import type { Directory } from "../../castore/directory.ts";
+import { orAborted } from "../abort-scope.ts";
 import { rootFirst } from "../directory-graph.ts";
 import { CorruptObject, MissingObject } from "../errors.ts";
 import type { WantedObject } from "../object-fetcher.ts";
@@ -15,7 +16,6 @@ import type {
   RequestOptions,
   Store,
 } from "../services.ts";
-import { orAborted } from "./abort-scope.ts";
 import type { Fetcher } from "./tier-fetcher.ts";
 
 /** The caller keeps `local` and `fetcher`, which fills it, and disposes of them. */

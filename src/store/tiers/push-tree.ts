@@ -2,12 +2,12 @@
 import type { Digest } from "../../castore/digest.ts";
 import type { Directory } from "../../castore/directory.ts";
 import type { Node } from "../../castore/node.ts";
+import { DigestSet } from "../digest-set.ts";
 import { leavesFirst } from "../directory-graph.ts";
 import { SourceUnavailable, StoreError } from "../errors.ts";
 import type { Store } from "../services.ts";
 import type { Source } from "../source.ts";
 import { requireDirectory } from "../tree-walk.ts";
-import { DigestSet } from "../upkeep/digest-set.ts";
 import { type Clock, sleep, systemClock } from "./clock.ts";
 import { eachSeveral } from "./several.ts";
 

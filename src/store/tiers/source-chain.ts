@@ -4,8 +4,8 @@
  */
 import type { Logger } from "../../base/logger.ts";
 import type { Digest } from "../../castore/digest.ts";
+import { AbortScope } from "../abort-scope.ts";
 import { CorruptObject, MissingObject, SourceUnavailable } from "../errors.ts";
-import { AbortScope } from "./abort-scope.ts";
 import { type Clock, sleep } from "./clock.ts";
 import type { FetchTally } from "./fetch-tally.ts";
 import type { GuardedSource } from "./guarded-source.ts";

@@ -5,11 +5,11 @@
 import type { Digest } from "../../castore/digest.ts";
 import type { Directory } from "../../castore/directory.ts";
 import { CastoreError } from "../../castore/errors.ts";
+import { AbortScope, orAborted } from "../abort-scope.ts";
 import { CorruptObject, InvalidGraph, MissingObject, SourceUnavailable } from "../errors.ts";
 import { CHUNK_BYTES_MAX } from "../fastcdc.ts";
 import type { BlobStat, ByteRange } from "../services.ts";
 import type { Source } from "../source.ts";
-import { AbortScope, orAborted } from "./abort-scope.ts";
 import type { Bandwidth } from "./bandwidth.ts";
 import type { CircuitBreaker } from "./circuit-breaker.ts";
 import type { Clock } from "./clock.ts";

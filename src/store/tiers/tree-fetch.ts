@@ -1,7 +1,7 @@
 /** Fetches a whole tree, its directories first. */
 import type { Digest } from "../../castore/digest.ts";
+import { DigestSet } from "../digest-set.ts";
 import type { WantedObject } from "../object-fetcher.ts";
-import { DigestSet } from "../upkeep/digest-set.ts";
 import type { LocalObjects } from "./local-objects.ts";
 import { eachSeveral } from "./several.ts";
 import { visitDirectories } from "./tree-order.ts";

@@ -1,7 +1,7 @@
 /** Goes through the directories of a tree, several at a time, parents before children. */
 import type { Digest } from "../../castore/digest.ts";
 import type { Directory } from "../../castore/directory.ts";
-import { DigestSet } from "../upkeep/digest-set.ts";
+import { DigestSet } from "../digest-set.ts";
 import { Several } from "./several.ts";
 
 /**

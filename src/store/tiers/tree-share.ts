@@ -2,7 +2,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Digest } from "../../castore/digest.ts";
 import type { FileNode } from "../../castore/node.ts";
-import { DigestSet } from "../upkeep/digest-set.ts";
+import { DigestSet } from "../digest-set.ts";
 import type { LocalObjects } from "./local-objects.ts";
 import { visitDirectories } from "./tree-order.ts";
 

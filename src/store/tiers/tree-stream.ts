@@ -6,7 +6,7 @@ import { blake3 } from "../../castore/blake3.ts";
 import type { Digest } from "../../castore/digest.ts";
 import type { Directory } from "../../castore/directory.ts";
 import { encodeDirectory } from "../../castore/proto.ts";
-import { orAborted } from "./abort-scope.ts";
+import { orAborted } from "../abort-scope.ts";
 import { asLie } from "./chunk-fetch.ts";
 import type { FetchRoom } from "./fetch-room.ts";
 import type { GuardedSource } from "./guarded-source.ts";

@@ -5,12 +5,12 @@
 import type { DatabaseSync } from "node:sqlite";
 import { StoreBusy } from "../errors.ts";
 import { inTransaction } from "../object-rows.ts";
+import { ProcessLock } from "../process-lock.ts";
 import type { RemovedRoot } from "../root-table.ts";
 import { removeFile } from "./compaction.ts";
 import { leaseGatePath, makeLeasesFolder } from "./lease-file.ts";
 import { liveLeases } from "./lease-list.ts";
 import type { Marker } from "./marker.ts";
-import { ProcessLock } from "./process-lock.ts";
 import type { SegmentPlan } from "./segment-plan.ts";
 import { planSegments, segmentLengths, unknownSegmentFiles } from "./segment-plan.ts";
 import type { StartingPoints } from "./starting-points.ts";

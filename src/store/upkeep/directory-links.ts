@@ -4,7 +4,7 @@
  */
 import { DIGEST_BYTES, type Digest } from "../../castore/digest.ts";
 import { acceptsSize } from "../../castore/directory.ts";
-import { DigestSet } from "./digest-set.ts";
+import { DigestSet } from "../digest-set.ts";
 import { Numbers } from "./numbers.ts";
 import type { ObjectOutcome, ObjectTask } from "./verify-messages.ts";
 

@@ -1,10 +1,10 @@
 /** The leases of a store: which are alive, what they say, and what dead ones have left. */
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { StoreError } from "../errors.ts";
+import { ProcessLock } from "../process-lock.ts";
 import { systemFailure } from "../sqlite-failure.ts";
 import type { LeaseContents } from "./lease-file.ts";
 import { decodeLease, leaseLockPath, leasePath, leasesPath } from "./lease-file.ts";
-import { ProcessLock } from "./process-lock.ts";
 
 const FILE = /^([0-9a-f]{24})\.(?:lease|lease\.new|lock)$/;
 

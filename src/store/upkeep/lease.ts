@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import { accessSync, constants, existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import type { Node } from "../../castore/node.ts";
 import { StoreError } from "../errors.ts";
+import { ProcessLock } from "../process-lock.ts";
 import { systemFailure } from "../sqlite-failure.ts";
 import {
   encodeLease,
@@ -16,7 +17,6 @@ import {
   leasesPath,
   makeLeasesFolder,
 } from "./lease-file.ts";
-import { ProcessLock } from "./process-lock.ts";
 
 export interface LeaseOptions {
   /**

@@ -10,13 +10,13 @@ import type { DirectoryRecords } from "../../castore/directory-scan.ts";
 import { KIND_FILE, KIND_SYMLINK, scanDirectory } from "../../castore/directory-scan.ts";
 import type { Node } from "../../castore/node.ts";
 import { BlobTable } from "../blob-table.ts";
+import { DigestSet } from "../digest-set.ts";
 import { prepareRows } from "../disk-index.ts";
 import { CHUNK_RECORD_BYTES } from "../disk-layout.ts";
 import type { DiskObjects } from "../disk-objects.ts";
 import { CorruptObject, MissingObject } from "../errors.ts";
 import { CHUNK_BYTES_MIN } from "../fastcdc.ts";
-import { DigestSet } from "./digest-set.ts";
-import { PrefixTable } from "./prefix-table.ts";
+import { PrefixTable } from "../prefix-table.ts";
 import type { Turns } from "./turns.ts";
 
 const REMEDY = {

@@ -10,14 +10,14 @@ import { KIND_DIRECTORY, KIND_FILE, scanDirectory } from "../../castore/director
 import type { Node } from "../../castore/node.ts";
 import { BlobTable } from "../blob-table.ts";
 import { packedSize } from "../chunk-list.ts";
+import { DigestSet } from "../digest-set.ts";
 import type { Location } from "../disk-index.ts";
 import { ObjectTable } from "../disk-index.ts";
 import { CHUNK_RECORD_BYTES, OBJECT_CHUNK } from "../disk-layout.ts";
 import type { DiskObjects } from "../disk-objects.ts";
 import { CorruptObject } from "../errors.ts";
-import { DigestSet } from "./digest-set.ts";
+import { PrefixTable } from "../prefix-table.ts";
 import { Numbers } from "./numbers.ts";
-import { PrefixTable } from "./prefix-table.ts";
 import type { TreeTotals } from "./tree-totals.ts";
 import { addTotals, noTotals, RememberedTotals } from "./tree-totals.ts";
 import type { Turns } from "./turns.ts";

@@ -13,7 +13,7 @@ import { walkTree } from "../../../src/store/tree-walk.ts";
 import type { GcOptions } from "../../../src/store/upkeep/gc.ts";
 import { collectGarbage } from "../../../src/store/upkeep/gc.ts";
 import { liveLeases } from "../../../src/store/upkeep/lease-list.ts";
-import { verifyStore } from "../../../src/store/verify.ts";
+import { verifyStore } from "../../../src/store/upkeep/verify.ts";
 import { TestFileMapper, TestSink } from "../file-mapper.ts";
 import { temporaryFolder } from "../temporary.ts";
 import type { Shape } from "./small-stores.ts";

@@ -9,7 +9,7 @@ import { parseName } from "../../../src/castore/name.ts";
 import { openDiskStore } from "../../../src/store/disk-store.ts";
 import { walkTree } from "../../../src/store/tree-walk.ts";
 import { collectGarbage } from "../../../src/store/upkeep/gc.ts";
-import { verifyStore } from "../../../src/store/verify.ts";
+import { verifyStore } from "../../../src/store/upkeep/verify.ts";
 import { temporaryFolder } from "../temporary.ts";
 import { openSmall, putRoot, reachable, type Shape, SMALL, stored } from "./small-stores.ts";
 

@@ -11,7 +11,7 @@ import { CorruptObject, MissingObject, StoreBusy, StoreError } from "../../../sr
 import type { GcOptions } from "../../../src/store/upkeep/gc.ts";
 import { collectGarbage } from "../../../src/store/upkeep/gc.ts";
 import { takeLease } from "../../../src/store/upkeep/lease.ts";
-import { verifyStore } from "../../../src/store/verify.ts";
+import { verifyStore } from "../../../src/store/upkeep/verify.ts";
 import { temporaryFolder } from "../temporary.ts";
 import type { Shape } from "./small-stores.ts";
 import {

@@ -8,6 +8,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { blake3 } from "../../../src/castore/blake3.ts";
 import { directoryNode, fileNode, symlinkNode } from "../../../src/castore/node.ts";
 import { StoreError } from "../../../src/store/errors.ts";
+import { ProcessLock } from "../../../src/store/process-lock.ts";
 import { takeLease } from "../../../src/store/upkeep/lease.ts";
 import {
   decodeLease,
@@ -16,7 +17,6 @@ import {
   leaseLockPath,
 } from "../../../src/store/upkeep/lease-file.ts";
 import { liveLeases, removeDeadLeases } from "../../../src/store/upkeep/lease-list.ts";
-import { ProcessLock } from "../../../src/store/upkeep/process-lock.ts";
 import { temporaryFolder } from "../temporary.ts";
 
 const CHILD = new URL("lease-child.ts", import.meta.url).pathname;

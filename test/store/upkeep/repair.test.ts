@@ -9,7 +9,7 @@ import type { DirectoryNode } from "../../../src/castore/node.ts";
 import { openFetcher } from "../../../src/store/tiers/open-fetcher.ts";
 import { inParallel } from "../../../src/store/upkeep/in-parallel.ts";
 import { repairStore, type Unrepaired } from "../../../src/store/upkeep/repair.ts";
-import { verifyStore } from "../../../src/store/verify.ts";
+import { verifyStore } from "../../../src/store/upkeep/verify.ts";
 import { temporaryFolder } from "../temporary.ts";
 import type { Shape } from "./small-stores.ts";
 import { changeIndex, contents, openSmall, putRoot, reachable, stored } from "./small-stores.ts";

@@ -2,8 +2,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { DIGEST_BYTES } from "../../../src/castore/digest.ts";
-import { DigestSet } from "../../../src/store/upkeep/digest-set.ts";
-import { PrefixTable } from "../../../src/store/upkeep/prefix-table.ts";
+import { DigestSet } from "../../../src/store/digest-set.ts";
+import { PrefixTable } from "../../../src/store/prefix-table.ts";
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 

@@ -2,8 +2,8 @@
  * Small blobs that had to be read because nobody says how large they are. Who asks for the size
  * mostly wants the bytes next: they are kept for that, once.
  */
-import type { Digest } from "../../castore/digest.ts";
-import { CHUNK_BYTES_MAX } from "../fastcdc.ts";
+import type { Digest } from "../castore/digest.ts";
+import { CHUNK_BYTES_MAX } from "./fastcdc.ts";
 
 /** Bytes of one blob that is kept, and of all of them. */
 export const COUNTED_BLOB_BYTES_MAX = CHUNK_BYTES_MAX;

@@ -1,7 +1,7 @@
 /** The bytes of a blob as they come in, compared with its digest on the way. */
-import { createHasher } from "../../castore/blake3.ts";
-import type { Digest } from "../../castore/digest.ts";
-import { CorruptObject } from "../errors.ts";
+import { createHasher } from "../castore/blake3.ts";
+import type { Digest } from "../castore/digest.ts";
+import { CorruptObject } from "./errors.ts";
 
 /** A blob whose size nobody has said is read no further than this: a stream may never end. */
 export const UNSIZED_BYTES_MAX = 64 * 1024 * 1024 * 1024;

@@ -6,7 +6,7 @@
 import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
-import { indexFailure, isSqliteBusy } from "../sqlite-failure.ts";
+import { indexFailure, isSqliteBusy } from "./sqlite-failure.ts";
 
 export interface ProcessLockOptions {
   /** Makes the file when there is none; otherwise its absence is an error. */

@@ -1,6 +1,6 @@
 /** Signals that end one piece of work: with whatever surrounds it, or because it takes too long. */
-import { SourceUnavailable } from "../errors.ts";
-import type { Clock } from "./clock.ts";
+import { SourceUnavailable } from "./errors.ts";
+import type { Clock } from "./tiers/clock.ts";
 
 /** A signal of one's own that is aborted with an outer one, at the latest. */
 export class AbortScope implements Disposable {

@@ -9,22 +9,22 @@
  */
 import { availableParallelism } from "node:os";
 import type { DatabaseSync } from "node:sqlite";
-import { DIGEST_BYTES } from "../castore/digest.ts";
-import { isPlausible, openIndex, prepareRows } from "./disk-index.ts";
-import { indexPath, OBJECT_CHUNK, SEGMENT_BYTES_MAX } from "./disk-layout.ts";
-import { DiskObjects } from "./disk-objects.ts";
-import { RootTable } from "./root-table.ts";
-import { indexFailure } from "./sqlite-failure.ts";
-import { DirectoryLinks } from "./upkeep/directory-links.ts";
-import { FaultFinder } from "./upkeep/fault-finder.ts";
-import { ObjectList, segmentGroups } from "./upkeep/object-list.ts";
-import { objectTasks } from "./upkeep/object-tasks.ts";
-import type { SegmentShare } from "./upkeep/segment-plan.ts";
-import { Turns } from "./upkeep/turns.ts";
-import { VerifyCrew } from "./upkeep/verify-crew.ts";
-import type { ObjectTask, VerifyOutcome, VerifyTask } from "./upkeep/verify-messages.ts";
-import type { VerifyProgress, VerifyReport } from "./upkeep/verify-report.ts";
-import { newProgress } from "./upkeep/verify-report.ts";
+import { DIGEST_BYTES } from "../../castore/digest.ts";
+import { isPlausible, openIndex, prepareRows } from "../disk-index.ts";
+import { indexPath, OBJECT_CHUNK, SEGMENT_BYTES_MAX } from "../disk-layout.ts";
+import { DiskObjects } from "../disk-objects.ts";
+import { RootTable } from "../root-table.ts";
+import { indexFailure } from "../sqlite-failure.ts";
+import { DirectoryLinks } from "./directory-links.ts";
+import { FaultFinder } from "./fault-finder.ts";
+import { ObjectList, segmentGroups } from "./object-list.ts";
+import { objectTasks } from "./object-tasks.ts";
+import type { SegmentShare } from "./segment-plan.ts";
+import { Turns } from "./turns.ts";
+import { VerifyCrew } from "./verify-crew.ts";
+import type { ObjectTask, VerifyOutcome, VerifyTask } from "./verify-messages.ts";
+import type { VerifyProgress, VerifyReport } from "./verify-report.ts";
+import { newProgress } from "./verify-report.ts";
 
 /** What one thread has done before others would have started. */
 const BYTES_ALONE_MAX = 256 * 1024 * 1024;

@@ -1,11 +1,11 @@
 /** What was sent of a tree that goes to a server, leaves first, and what has to be sent before. */
-import { blake3 } from "../../castore/blake3.ts";
-import type { Digest } from "../../castore/digest.ts";
-import { acceptsSize, type Directory } from "../../castore/directory.ts";
-import type { DirectoryNode } from "../../castore/node.ts";
-import { encodeDirectory } from "../../castore/proto.ts";
-import { InvalidGraph, MissingObject } from "../errors.ts";
-import type { DirectorySize } from "../recent-sizes.ts";
+import { blake3 } from "../castore/blake3.ts";
+import type { Digest } from "../castore/digest.ts";
+import { acceptsSize, type Directory } from "../castore/directory.ts";
+import type { DirectoryNode } from "../castore/node.ts";
+import { encodeDirectory } from "../castore/proto.ts";
+import { InvalidGraph, MissingObject } from "./errors.ts";
+import type { DirectorySize } from "./recent-sizes.ts";
 
 /**
  * Directories below one that is sent, which the server has and wants again: they are held in memory

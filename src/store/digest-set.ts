@@ -3,8 +3,8 @@
  * collector. They keep the order in which they came and can be gone through while more are added,
  * so that the set of what was seen is the queue of what is to be looked at as well.
  */
-import { DIGEST_BYTES, Digest } from "../../castore/digest.ts";
-import { StoreError } from "../errors.ts";
+import { DIGEST_BYTES, Digest } from "../castore/digest.ts";
+import { StoreError } from "./errors.ts";
 import { hashWords, wordAt } from "./prefix-hash.ts";
 
 /** Digests in one set, at the most: 2.4 GiB of them. */

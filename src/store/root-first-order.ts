@@ -1,8 +1,8 @@
 /** Follows a tree of directories that somebody sends, root first, and refuses what is not of it. */
-import type { Digest } from "../../castore/digest.ts";
-import type { Directory } from "../../castore/directory.ts";
-import { TREE_DIRECTORIES_MAX } from "../directory-graph.ts";
-import { InvalidGraph } from "../errors.ts";
+import type { Digest } from "../castore/digest.ts";
+import type { Directory } from "../castore/directory.ts";
+import { TREE_DIRECTORIES_MAX } from "./directory-graph.ts";
+import { InvalidGraph } from "./errors.ts";
 
 export class RootFirstOrder {
   /** Named by a directory that was accepted, and not yet seen. */

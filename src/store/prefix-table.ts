@@ -3,7 +3,7 @@
  * beside it. Two digests may pass for one. That is for counting, and for sets where one that is
  * held by mistake does no harm.
  */
-import { StoreError } from "../errors.ts";
+import { StoreError } from "./errors.ts";
 import { hashWords, wordAt } from "./prefix-hash.ts";
 
 /** Digests in one table, at the most: 8 GiB of prefixes. */
