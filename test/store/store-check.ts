@@ -48,7 +48,7 @@ export function checkStore(folder: string): CheckedStore {
     // One snapshot for all, whatever is being written meanwhile.
     database.exec("BEGIN");
     const rows = database
-      .prepare("SELECT * FROM objects ORDER BY segment, offset")
+      .prepare("SELECT * FROM objects ORDER BY segment, offset, length")
       .all() as unknown as ObjectRow[];
     const [chunks, directories] = readObjects(folder, rows, segmentLengths(database));
     const blobs = checkBlobs(
