@@ -5,7 +5,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Client, type ClientWritableStream, credentials } from "@grpc/grpc-js";
 import fc from "fast-check";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { blake3 } from "../../../src/castore/blake3.ts";
 import { encodeBlobChunk } from "../../../src/castore/rpc-proto.ts";
 import { openDiskStore } from "../../../src/store/disk-store.ts";
 import { MemoryStore } from "../../../src/store/memory-store.ts";
