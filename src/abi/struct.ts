@@ -73,6 +73,13 @@ export function u64At(view: DataView, at: number): number {
   return high < HIGH_LIMIT ? high * TWO_TO_32 + view.getUint32(at, true) : UNREPRESENTABLE;
 }
 
+/** The same to the start of `target`: what is returned may have to be boxed, an element never is. */
+export function copyU64(view: DataView, at: number, target: Float64Array): void {
+  const high = view.getUint32(at + 4, true);
+  if (high < HIGH_LIMIT) target[0] = high * TWO_TO_32 + view.getUint32(at, true);
+  else target[0] = UNREPRESENTABLE;
+}
+
 /** Writes a number that is known to be a safe integer ≥ 0. */
 export function putU64(view: DataView, at: number, value: number): void {
   view.setUint32(at, value >>> 0, true);

@@ -3,7 +3,6 @@
  * Sizes: bytes of a file or of a target; a directory's is the number of entries below it at every
  * depth, the same before and after it is read. Directories take no blocks.
  */
-import type { NodeId } from "../base/brands.ts";
 import { type Attributes, type Entry, FOREVER } from "../fuse/file-system.ts";
 import type { Child } from "./child.ts";
 import { isDirectory, modeOf } from "./inode-kind.ts";
@@ -23,7 +22,7 @@ export function describeInode(table: InodeTable, slot: number, attributes: Attri
 
 /** Fills in an entry that the kernel is told of but shall look up itself: nodeid 0. */
 export function describeUnknown(child: Child, entry: Entry): void {
-  entry.nodeid = 0 as NodeId;
+  entry.node[0] = 0;
   entry.validSeconds = 0;
   fill(entry.attributes, child.kind, child.size, 1);
   entry.attributes.inoLow = child.inoLow;

@@ -140,9 +140,14 @@ export class CastoreFileSystem implements FileSystem {
     this.#blobs.clear();
   }
 
+  // `lookup` and `read` are small, so that the engine inlines them, and no nodeid has to be boxed.
+
   lookup(parent: NodeId, name: NameBytes, entry: Entry): number {
     const parentSlot = this.#table.slotOf(parent);
-    if (parentSlot === 0) return -ESTALE;
+    return parentSlot === 0 ? -ESTALE : this.#lookupIn(parentSlot, name, entry);
+  }
+
+  #lookupIn(parentSlot: number, name: NameBytes, entry: Entry): number {
     const parentKind = this.#table.kind(parentSlot);
     if (!isDirectory(parentKind)) return -ENOTDIR;
     const valid = parentKind === ROOTS ? ROOT_VALID_SECONDS : FOREVER;
@@ -153,7 +158,7 @@ export class CastoreFileSystem implements FileSystem {
     }
     const slot = this.#tree.enter(parentSlot, this.#child);
     if (slot < 0) return slot;
-    entry.nodeid = this.#table.nodeOf(slot);
+    this.#table.copyNode(slot, entry.node);
     entry.validSeconds = valid;
     describeInode(this.#table, slot, entry.attributes);
     return 0;
@@ -193,7 +198,10 @@ export class CastoreFileSystem implements FileSystem {
   }
 
   read(node: NodeId, offset: number, length: number, sink: ByteSink): number {
-    const slot = this.#table.slotOf(node);
+    return this.#readSlot(this.#table.slotOf(node), offset, length, sink);
+  }
+
+  #readSlot(slot: number, offset: number, length: number, sink: ByteSink): number {
     const status = this.#fileStatus(slot);
     if (status < 0) return status;
     if (!isOffset(offset) || !isOffset(length)) return -EINVAL;

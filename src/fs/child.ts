@@ -27,7 +27,7 @@ export class Child {
   targetBytes: Uint8Array = NOTHING;
   targetStart = 0;
   targetEnd = 0;
-  /** `st_ino`, set by `numberNode`. */
+  /** `st_ino` in two halves, set by `numberNode`: signed, as engines box what is above 2^31. */
   inoLow = 0;
   inoHigh = 0;
 }

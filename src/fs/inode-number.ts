@@ -67,6 +67,6 @@ function numberText(child: Child, bytes: Uint8Array, start: number, end: number)
 
 function setNumber(child: Child, low: number, high: number): void {
   const unsigned = high >>> 0;
-  child.inoLow = low >>> 0;
-  child.inoHigh = unsigned === 0 || unsigned === ALL_ONES ? DIRECTORY_SALT : unsigned;
+  child.inoLow = low | 0;
+  child.inoHigh = (unsigned === 0 || unsigned === ALL_ONES ? DIRECTORY_SALT : unsigned) | 0;
 }

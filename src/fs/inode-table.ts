@@ -109,6 +109,11 @@ export class InodeTable {
     return (slot + this.generation(slot) * GENERATION_UNIT) as NodeId;
   }
 
+  /** Puts the nodeid of a slot to the start of `target`. */
+  copyNode(slot: number, target: Float64Array): void {
+    target[0] = slot + this.generation(slot) * GENERATION_UNIT;
+  }
+
   /** Sets what the share's root is; its number is 1 and nobody looks it up. */
   setRoot(kind: number, size: number, links: number): void {
     this.#words[ROOT_SLOT * RECORD_WORDS + KIND] = kind;
@@ -175,12 +180,13 @@ export class InodeTable {
     this.#numbers[(slot * RECORD_WORDS + SIZE) / 2] = size;
   }
 
+  /** Signed, as in `Child`. */
   inoLow(slot: number): number {
-    return this.#words[slot * RECORD_WORDS + INO_LOW] as number;
+    return (this.#words[slot * RECORD_WORDS + INO_LOW] as number) | 0;
   }
 
   inoHigh(slot: number): number {
-    return this.#words[slot * RECORD_WORDS + INO_HIGH] as number;
+    return (this.#words[slot * RECORD_WORDS + INO_HIGH] as number) | 0;
   }
 
   setIno(slot: number, low: number, high: number): void {

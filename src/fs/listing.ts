@@ -2,7 +2,6 @@
  * READDIR and READDIRPLUS. Offsets: 0 begins with `.`, 1 with `..`, 2 + n with what is numbered n:
  * an entry's index, or a root node's number. Each stays right however often it is resumed at.
  */
-import type { NodeId } from "../base/brands.ts";
 import { EINVAL, EIO } from "../base/errno.ts";
 import type { DirectoryPlusSink, DirectorySink } from "../fuse/file-system.ts";
 import { FOREVER, newEntry } from "../fuse/file-system.ts";
@@ -92,7 +91,7 @@ export class Listing {
     if (!sink.hasRoom(dots + 1)) return false;
     const entry = this.#entry;
     describeInode(this.#tree.tracker.table, this.#dotsSlot(slot, dots), entry.attributes);
-    entry.nodeid = 0 as NodeId;
+    entry.node[0] = 0;
     entry.validSeconds = 0;
     sink.entry(entry, dots + 1, DOTS, 0, dots + 1);
     return true;
@@ -164,7 +163,7 @@ export class Listing {
     } else {
       const { table } = this.#tree.tracker;
       describeInode(table, slot, entry.attributes);
-      entry.nodeid = table.nodeOf(slot);
+      table.copyNode(slot, entry.node);
       entry.validSeconds = valid;
     }
     const next = number + DOT_ENTRIES + 1;

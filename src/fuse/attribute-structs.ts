@@ -41,7 +41,7 @@ export function putAttrOut(view: DataView, at: number, attributes: Attributes): 
 
 /** Writes `struct fuse_entry_out`. */
 export function putEntry(view: DataView, at: number, entry: Entry): void {
-  putU64(view, at + ENTRY.nodeid, entry.nodeid);
+  putU64(view, at + ENTRY.nodeid, entry.node[0] as number);
   putU64(view, at + ENTRY.generation, 0);
   putU64(view, at + ENTRY.entry_valid, entry.validSeconds);
   putU64(view, at + ENTRY.attr_valid, entry.attributes.validSeconds);

@@ -19,7 +19,7 @@ export interface NameBytes {
 
 /**
  * Attributes of an inode (`struct fuse_attr`, `struct fuse_statx`), filled in by the file system.
- * The inode number is two 32-bit halves. `size` in bytes, `blocks` of 512 bytes.
+ * The inode number is two 32-bit halves, signed or not. `size` in bytes, `blocks` of 512 bytes.
  */
 export interface Attributes {
   inoLow: number;
@@ -44,8 +44,10 @@ export const FOREVER = 0x7fff_ffff;
 
 /** The answer to a successful lookup: a nodeid (its lookup count is one higher now) and attributes. */
 export interface Entry {
-  nodeid: NodeId;
-  attributes: Attributes;
+  /** The nodeid, alone in an array: as a value, that of every entry would have to be boxed. */
+  readonly node: Float64Array;
+  readonly nodeid: NodeId;
+  readonly attributes: Attributes;
   /**
    * How long the kernel may go by the name's answer without asking again, in whole seconds. Preset
    * to 0 before every call. Counts with -ENOENT too: set there, the absence is remembered, which is
@@ -56,22 +58,28 @@ export interface Entry {
 
 /** An entry to be filled in again and again. */
 export function newEntry(): Entry {
-  return {
-    nodeid: 0 as NodeId,
-    attributes: {
-      inoLow: 0,
-      inoHigh: 0,
-      size: 0,
-      blocks: 0,
-      mode: 0,
-      nlink: 0,
-      uid: 0,
-      gid: 0,
-      blksize: 0,
-      validSeconds: 0,
-    },
+  return new ReusedEntry();
+}
+
+class ReusedEntry implements Entry {
+  readonly attributes: Attributes = {
+    inoLow: 0,
+    inoHigh: 0,
+    size: 0,
+    blocks: 0,
+    mode: 0,
+    nlink: 0,
+    uid: 0,
+    gid: 0,
+    blksize: 0,
     validSeconds: 0,
   };
+  validSeconds = 0;
+  readonly node = new Float64Array(1);
+
+  get nodeid(): NodeId {
+    return this.node[0] as NodeId;
+  }
 }
 
 /** Where a directory listing goes, entry by entry. */

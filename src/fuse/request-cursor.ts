@@ -3,7 +3,7 @@
  * with bounds checks. One instance is reused for all requests.
  */
 import { fuseInHeader } from "../abi/fuse.ts";
-import { u64At } from "../abi/struct.ts";
+import { copyU64, u64At } from "../abi/struct.ts";
 import type { NodeId } from "../base/brands.ts";
 import { EINVAL, ENAMETOOLONG } from "../base/errno.ts";
 import type { Readable } from "../base/segments.ts";
@@ -26,8 +26,8 @@ export class RequestCursor {
   /** Bytes in all, as the transport counts them. */
   length = 0;
   opcode = 0;
-  /** Negative when it was above 2^53: no inode has such a number. */
-  nodeid = 0 as NodeId;
+  /** In an array, since a field would box the number of every request. */
+  readonly #nodeid = new Float64Array(1);
   /** What the header says of the length. */
   #claimedLength = 0;
   readonly #bytes = new Uint8Array(COPIED_BYTES);
@@ -46,8 +46,13 @@ export class RequestCursor {
     if (this.#copied < ARGUMENTS) return false;
     this.#claimedLength = this.#view.getUint32(fuseInHeader.at.len, true);
     this.opcode = this.#view.getUint32(fuseInHeader.at.opcode, true);
-    this.nodeid = u64At(this.#view, fuseInHeader.at.nodeid) as NodeId;
+    copyU64(this.#view, fuseInHeader.at.nodeid, this.#nodeid);
     return true;
+  }
+
+  /** Negative when it was above 2^53: no inode has such a number. */
+  get nodeid(): NodeId {
+    return this.#nodeid[0] as NodeId;
   }
 
   /** Lets go of the transport's memory. */

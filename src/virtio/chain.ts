@@ -58,7 +58,7 @@ export class Chain {
     this.readable.clear();
     this.writable.clear();
     const table = this.#table;
-    this.malformed = this.#walk(table, 0, table.length / DESCRIPTOR_WORDS, head, false);
+    this.malformed = this.#walk(table, 0, (table.length / DESCRIPTOR_WORDS) | 0, head, false);
   }
 
   /**
@@ -109,13 +109,14 @@ export class Chain {
     const memory = this.#memory;
     const window = memory.find(address);
     if (window < 0) return "indirect table outside memory";
-    const offset = address - memory.foundStart;
-    if (address + length <= memory.foundEnd && offset % 4 === 0) {
-      return this.#walk(memory.words[window]!, offset / 4, count, 0, true);
+    // As integers: the engine would convert a double for every word of every descriptor.
+    const offset = (address - memory.foundStart) >>> 0;
+    if (address + length <= memory.foundEnd && (offset & 3) === 0) {
+      return this.#walk(memory.words[window]!, offset >>> 2, count >>> 0, 0, true);
     }
     this.#moved ??= new Uint32Array(MAX_INDIRECT_DESCRIPTORS * DESCRIPTOR_WORDS);
     const copy = new Uint8Array(this.#moved.buffer);
     if (!memory.copyStraddling(address, length, copy)) return "indirect table outside memory";
-    return this.#walk(this.#moved, 0, count, 0, true);
+    return this.#walk(this.#moved, 0, count >>> 0, 0, true);
   }
 }

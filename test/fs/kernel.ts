@@ -20,7 +20,7 @@ export interface Listed {
   readonly type: number;
   readonly next: number;
   /** READDIRPLUS only. */
-  readonly entry: Entry | undefined;
+  readonly entry: Found | undefined;
 }
 
 /** Collects bytes that are appended. */
@@ -35,6 +35,13 @@ export class Bytes implements ByteSink {
   appendMapped(): number {
     throw new Error("the fake store maps nothing");
   }
+}
+
+/** An entry as it was, for it is filled in again and again. */
+export type Found = Pick<Entry, "nodeid" | "attributes" | "validSeconds">;
+
+export function copyOf({ nodeid, attributes, validSeconds }: Entry): Found {
+  return { nodeid, attributes: { ...attributes }, validSeconds };
 }
 
 /** Names as latin1 text, so that every byte string has one. */
@@ -54,14 +61,14 @@ export class Kernel {
   }
 
   /** The entry at the end of a path. */
-  walk(path: string, from: NodeId = ROOT): Entry {
+  walk(path: string, from: NodeId = ROOT): Found {
     let node = from;
     for (const name of path.split("/")) {
       const status = this.lookup(node, name);
       if (status !== 0) throw new Error(`lookup of ${name} in ${path}: ${status}`);
       node = this.entry.nodeid;
     }
-    return structuredClone(this.entry);
+    return copyOf(this.entry);
   }
 
   attributes(node: NodeId): Attributes {
@@ -118,7 +125,7 @@ export class Kernel {
       entry(entry, next, bytes, start, end) {
         const { inoLow, inoHigh, mode } = entry.attributes;
         const name = textOf(bytes, start, end);
-        const copy = structuredClone(entry);
+        const copy = copyOf(entry);
         listed.push({ name, inoLow, inoHigh, type: mode >>> 12, next, entry: copy });
       },
     };

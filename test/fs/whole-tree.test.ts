@@ -5,9 +5,8 @@ import type { NodeId } from "../../src/base/brands.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import type { Node } from "../../src/castore/node.ts";
 import { CastoreFileSystem } from "../../src/fs/castore-file-system.ts";
-import type { Entry } from "../../src/fuse/file-system.ts";
 import { FakeStore } from "./fake-store.ts";
-import { inoOf, Kernel, type Listed, ROOT } from "./kernel.ts";
+import { copyOf, type Found, inoOf, Kernel, type Listed, ROOT } from "./kernel.ts";
 
 type Plan =
   | { kind: "file"; content: Uint8Array; executable: boolean }
@@ -102,10 +101,10 @@ class Walk {
       const child = children.get(name) as Plan;
       expect(this.kernel.lookup(node, name)).toBe(0);
       this.lookups.push(this.kernel.entry.nodeid);
-      expect(this.kernel.entry).toEqual(entry);
+      expect(copyOf(this.kernel.entry)).toEqual(entry);
       expect(inoOf({ inoLow, inoHigh })).toBe(inoOf(this.kernel.entry.attributes));
-      this.#checkIdentity(`${path}/${name}`, child, entry as Entry);
-      this.check(`${path}/${name}`, (entry as Entry).nodeid, child);
+      this.#checkIdentity(`${path}/${name}`, child, entry as Found);
+      this.check(`${path}/${name}`, (entry as Found).nodeid, child);
     }
     expect(this.kernel.attributes(node)).toEqual(before);
   }
@@ -123,7 +122,7 @@ class Walk {
     }
   }
 
-  #checkIdentity(path: string, plan: Plan, entry: Entry): void {
+  #checkIdentity(path: string, plan: Plan, entry: Found): void {
     const key = identity(path, plan);
     const ino = inoOf(entry.attributes);
     expect(this.nodes.get(key) ?? entry.nodeid).toBe(entry.nodeid);

@@ -37,7 +37,7 @@ class InstantFileSystem extends StubFileSystem {
   readonly #page = new Uint8Array(4096);
 
   override lookup(_parent: NodeId, name: NameBytes, entry: Entry): number {
-    entry.nodeid = (name.end - name.start) as NodeId;
+    entry.node[0] = name.end - name.start;
     entry.validSeconds = 1;
     return this.getattr(entry.nodeid, entry.attributes);
   }

@@ -90,7 +90,7 @@ export class StubFileSystem implements FileSystem {
       return -ENOENT;
     }
     this.lookups++;
-    entry.nodeid = child as NodeId;
+    entry.node[0] = child;
     entry.validSeconds = FOREVER;
     return this.getattr(child as NodeId, entry.attributes);
   }
@@ -168,8 +168,9 @@ export class StubFileSystem implements FileSystem {
     for (let index = offset; index < LISTING_BYTES.length; index++) {
       const name = LISTING_BYTES[index]!;
       if (!sink.hasRoom(name.length)) break;
-      const nodeid = (index < 2 ? 0 : 100 + index) as NodeId;
-      const entry = { ...newEntry(), nodeid, validSeconds: FOREVER };
+      const entry = newEntry();
+      entry.node[0] = index < 2 ? 0 : 100 + index;
+      entry.validSeconds = FOREVER;
       this.getattr(HELLO as NodeId, entry.attributes);
       sink.entry(entry, index + 1, name, 0, name.length);
     }
