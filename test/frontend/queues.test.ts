@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FUSE_ROOT_ID, fuseGetattrIn, fuseReadIn } from "../../src/abi/fuse.ts";
 import { FUSE_GETATTR, FUSE_READ } from "../../src/abi/fuse-constants.ts";
+import { BATCH_CHAINS_MAX } from "../../src/device/request-queue.ts";
 import { ANSWER_MILLISECONDS } from "./chain-port.ts";
 import { LINUX_SHAPE, PLAIN_SHAPE } from "./chain-shape.ts";
 import { DaemonProcess } from "./daemon-process.ts";
@@ -172,6 +173,28 @@ describe("several queues", () => {
       expect(fuse.getattr(FUSE_ROOT_ID).mode).toBe(0o040555);
       for (let left = busy.depth; left > 0; left--) busy.wait(ANSWER_MILLISECONDS);
     }
+  });
+
+  it("have their turn while one is full of requests", () => {
+    using vmm = start({ queueSize: 1024, memory: [{ guestAddress: 0, bytes: 32 << 20 }] });
+    const { nodeid } = vmm.session(1).lookup(FUSE_ROOT_ID, "large");
+    const plan = { dataBytes: 32_768, indirect: true };
+    const full = new RequestLane(vmm.memory, vmm.queues[1]!, { ...plan, depth: 512 });
+    const other = new RequestLane(vmm.memory, vmm.queues[2]!, { ...plan, depth: 1 });
+    const { ring } = full.queue;
+    // How many of the full queue were answered when the other was; what we are late by does not count.
+    let least = full.depth;
+    for (let round = 0; round < 20; round++) {
+      const before = ring.deviceUsedIndex();
+      for (let slot = 0; slot < full.depth; slot++) full.read(slot, nodeid, 0, slot * 4096, 32_768);
+      other.getattr(0, FUSE_ROOT_ID);
+      full.flush();
+      other.flush();
+      while (other.poll() < 0);
+      least = Math.min(least, (ring.deviceUsedIndex() - before) & 0xffff);
+      for (let left = full.depth; left > 0; left--) full.wait(ANSWER_MILLISECONDS);
+    }
+    expect(least).toBeLessThanOrEqual(3 * BATCH_CHAINS_MAX);
   });
 
   it("the high-priority queue takes FORGET, and anything else", () => {
