@@ -9,6 +9,9 @@ const checkout = fileURLToPath(new URL("../..", import.meta.url));
 /** The command line as people run it: built. */
 export const CASTOREFS = join(checkout, "src/cli/castorefs.sh");
 
+/** What it starts, for who wants to give Node.js options of its own. */
+export const BUILT_MAIN = join(checkout, "dist/cli/main.js");
+
 export const ROOT_NAME = "bench";
 
 export interface Contender {
