@@ -59,7 +59,10 @@ look | diff - /tmp/look && echo same
 echo "@resume"
 read -r go
 echo "@section unmount"
-umount /mnt/share && echo unmounted
+for try in 1 2 3; do # what ended a moment ago may still hold it
+  umount /mnt/share && echo unmounted && break
+  sleep 1
+done
 exit 7
 `;
 
