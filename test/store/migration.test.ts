@@ -127,7 +127,7 @@ test("who may not write reads a store of format 1 as it is", async () => {
     JSON.stringify(new URL(`../../src/store/${name}.ts`, import.meta.url).pathname);
   const script = `
     import { openDiskStore } from ${source("disk-store")};
-    import { verifyStore } from ${source("verify")};
+    import { verifyStore } from ${source("upkeep/verify")};
     import { parseName } from ${source("../castore/name")};
     if (process.getuid() === 0) { process.setgid(65534); process.setuid(65534); }
     using store = openDiskStore(${JSON.stringify(folder)});
