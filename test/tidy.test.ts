@@ -20,10 +20,22 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   store: ["castore", "base"],
   fuse: ["abi", "base"],
   virtio: ["abi", "base"],
-  fs: ["castore", "base", "abi", "fuse/file-system.ts", "store/local-reader.ts"],
-  device: ["fs", "virtio", "fuse", "store", "castore", "abi", "base", "node-vhost-user"],
-  daemon: ["device", "fs", "fuse", "store", "castore", "abi", "base", "node-vhost-user"],
-  cli: ["daemon", "store", "castore", "base", "node-vhost-user"],
+  layer: ["store", "castore", "base", "node-vhost-user"],
+  fs: [
+    "castore",
+    "base",
+    "abi",
+    "fuse/file-system.ts",
+    "fuse/modifications.ts",
+    "store/local-reader.ts",
+    "layer/rows.ts",
+    "layer/batch.ts",
+    "layer/layer-port.ts",
+    "layer/extent-code.ts",
+  ],
+  device: ["fs", "virtio", "fuse", "layer", "store", "castore", "abi", "base", "node-vhost-user"],
+  daemon: ["device", "fs", "fuse", "layer", "store", "castore", "abi", "base", "node-vhost-user"],
+  cli: ["daemon", "layer", "store", "castore", "base", "node-vhost-user"],
 };
 
 /** Packages that only some files may know. */
@@ -42,6 +54,7 @@ const ENTRIES = [
   "src/cli/main.ts",
   "src/cli/install.ts",
   "src/device/device-thread.ts",
+  "src/layer/layer-thread.ts",
   "src/store/import-thread.ts",
   "src/store/upkeep/verify-thread.ts",
 ];
