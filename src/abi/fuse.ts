@@ -136,8 +136,65 @@ export const fuseStatxOut = struct({
   stat: fuseStatx,
 });
 
+export const fuseMknodIn = struct({
+  mode: "u32",
+  rdev: "u32",
+  umask: "u32",
+  padding: "u32",
+});
+
+export const fuseMkdirIn = struct({
+  mode: "u32",
+  umask: "u32",
+});
+
+/** Arguments of RENAME; two names follow. */
+export const fuseRenameIn = struct({
+  newdir: "u64",
+});
+
+/** Arguments of RENAME2; two names follow. */
+export const fuseRename2In = struct({
+  newdir: "u64",
+  flags: "u32",
+  padding: "u32",
+});
+
+/** Arguments of LINK, whose nodeid is that of the directory; the new name follows. */
+export const fuseLinkIn = struct({
+  oldnodeid: "u64",
+});
+
+/** Times are signed, whatever the header says. */
+export const fuseSetattrIn = struct({
+  valid: "u32",
+  padding: "u32",
+  fh: "u64",
+  size: "u64",
+  lock_owner: "opaque64",
+  atime: "u64",
+  mtime: "u64",
+  ctime: "u64",
+  atimensec: "u32",
+  mtimensec: "u32",
+  ctimensec: "u32",
+  mode: "u32",
+  unused4: "u32",
+  uid: "u32",
+  gid: "u32",
+  unused5: "u32",
+});
+
 export const fuseOpenIn = struct({
   flags: "u32",
+  open_flags: "u32",
+});
+
+/** Arguments of CREATE and TMPFILE; a name follows. Both answer `fuseEntryOut`, `fuseOpenOut`. */
+export const fuseCreateIn = struct({
+  flags: "u32",
+  mode: "u32",
+  umask: "u32",
   open_flags: "u32",
 });
 
@@ -172,6 +229,23 @@ export const fuseReadIn = struct({
   padding: "u32",
 });
 
+/** Arguments of WRITE; `size` bytes follow. */
+export const fuseWriteIn = struct({
+  fh: "u64",
+  offset: "u64",
+  size: "u32",
+  write_flags: "u32",
+  lock_owner: "opaque64",
+  flags: "u32",
+  padding: "u32",
+});
+
+/** Reply of WRITE and COPY_FILE_RANGE. */
+export const fuseWriteOut = struct({
+  size: "u32",
+  padding: "u32",
+});
+
 export const fuseStatfsOut = struct({
   st: fuseKstatfs,
 });
@@ -179,6 +253,17 @@ export const fuseStatfsOut = struct({
 export const fuseFsyncIn = struct({
   fh: "u64",
   fsync_flags: "u32",
+  padding: "u32",
+});
+
+/**
+ * Arguments of SETXATTR; a name and `size` bytes follow. Eight bytes unless FUSE_SETXATTR_EXT was
+ * taken.
+ */
+export const fuseSetxattrIn = struct({
+  size: "u32",
+  flags: "u32",
+  setxattr_flags: "u32",
   padding: "u32",
 });
 
@@ -243,6 +328,14 @@ export const fusePollIn = struct({
   events: "u32",
 });
 
+export const fuseFallocateIn = struct({
+  fh: "u64",
+  offset: "u64",
+  length: "u64",
+  mode: "u32",
+  padding: "u32",
+});
+
 export const fuseInHeader = struct({
   len: "u32",
   opcode: "u32",
@@ -283,6 +376,22 @@ export const fuseLseekIn = struct({
 
 export const fuseLseekOut = struct({
   offset: "u64",
+});
+
+/** Also arguments of COPY_FILE_RANGE_64. */
+export const fuseCopyFileRangeIn = struct({
+  fh_in: "u64",
+  off_in: "u64",
+  nodeid_out: "u64",
+  fh_out: "u64",
+  off_out: "u64",
+  len: "u64",
+  flags: "u64",
+});
+
+/** Since 7.45: reply of COPY_FILE_RANGE_64. */
+export const fuseCopyFileRangeOut = struct({
+  bytes_copied: "u64",
 });
 
 export const fuseSyncfsIn = struct({

@@ -86,6 +86,20 @@ export function putU64(view: DataView, at: number, value: number): void {
   view.setUint32(at + 4, (value / TWO_TO_32) >>> 0, true);
 }
 
+/** Writes a number that is known to be a safe integer, negative or not. */
+export function putI64(view: DataView, at: number, value: number): void {
+  view.setUint32(at, value >>> 0, true);
+  view.setUint32(at + 4, Math.floor(value / TWO_TO_32) >>> 0, true);
+}
+
+/** The i64 at `at`; what a double may round becomes the nearest number that it does not. */
+export function i64At(view: DataView, at: number): number {
+  const high = view.getInt32(at + 4, true);
+  if (high >= HIGH_LIMIT) return Number.MAX_SAFE_INTEGER;
+  if (high < -HIGH_LIMIT) return Number.MIN_SAFE_INTEGER;
+  return Math.max(high * TWO_TO_32 + view.getUint32(at, true), Number.MIN_SAFE_INTEGER);
+}
+
 /** Compiles a table. Field names are those of the C declaration; `fields` keeps its order. */
 export function struct<const F extends Fields>(fields: F): Struct<F> {
   const at: Record<string, number> = {};

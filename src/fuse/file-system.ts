@@ -9,6 +9,7 @@
  */
 import type { NodeId } from "../base/brands.ts";
 import type { ByteSink } from "../base/segments.ts";
+import type { Modifications } from "./modifications.ts";
 
 /** A name inside a request: `bytes[start, end)`, without the NUL. Never empty, no `/`, no NUL. */
 export interface NameBytes {
@@ -31,7 +32,19 @@ export interface Attributes {
   nlink: number;
   uid: number;
   gid: number;
+  /** Of a device, as the kernel encodes it in 32 bits. 0 unless set, as all times. */
+  rdev: number;
   blksize: number;
+  /** Whole seconds since the epoch, signed, and nanoseconds. */
+  atimeSeconds: number;
+  atimeNanoseconds: number;
+  mtimeSeconds: number;
+  mtimeNanoseconds: number;
+  ctimeSeconds: number;
+  ctimeNanoseconds: number;
+  /** When the inode came to be; shown of file systems with modifications only. */
+  btimeSeconds: number;
+  btimeNanoseconds: number;
   /**
    * How long the kernel may go by these attributes, in whole seconds. Preset to 0 (ask again each
    * time) before every call; FOREVER where the content is immutable.
@@ -71,7 +84,16 @@ class ReusedEntry implements Entry {
     nlink: 0,
     uid: 0,
     gid: 0,
+    rdev: 0,
     blksize: 0,
+    atimeSeconds: 0,
+    atimeNanoseconds: 0,
+    mtimeSeconds: 0,
+    mtimeNanoseconds: 0,
+    ctimeSeconds: 0,
+    ctimeNanoseconds: 0,
+    btimeSeconds: 0,
+    btimeNanoseconds: 0,
     validSeconds: 0,
   };
   validSeconds = 0;
@@ -114,9 +136,17 @@ export interface DirectoryPlusSink {
 /** What STATFS answers (`struct fuse_kstatfs`). Blocks of `bsize` bytes. */
 export interface FileSystemStatistics {
   blocks: number;
+  /** Of `blocks` and `files`, those that can still be had: 0 unless set. */
+  freeBlocks: number;
   files: number;
+  freeFiles: number;
   bsize: number;
   nameLength: number;
+}
+
+/** Statistics to be filled in again and again. */
+export function newStatistics(): FileSystemStatistics {
+  return { blocks: 0, freeBlocks: 0, files: 0, freeFiles: 0, bsize: 0, nameLength: 0 };
 }
 
 /** What `opendir` returns for a directory whose listing the kernel must not keep. */
@@ -129,6 +159,9 @@ export interface FileSystem {
    * reads, which some programs take for the end. Absent: no.
    */
   readonly asksOpendir?: boolean;
+
+  /** What changes it; absent: it is read-only, and every attempt is answered EROFS. */
+  readonly modifications?: Modifications;
 
   /** A session begins or ends (INIT, DESTROY, device reset): every nodeid but the root's is dropped. */
   reset(): void;

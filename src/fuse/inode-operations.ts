@@ -9,6 +9,7 @@ import {
   fuseStatfsOut,
   fuseStatxOut,
 } from "../abi/fuse.ts";
+import { STATX_BASIC_STATS, STATX_BTIME } from "../abi/fuse-constants.ts";
 import { u64At } from "../abi/struct.ts";
 import type { NodeId } from "../base/brands.ts";
 import { EINVAL, ENOENT } from "../base/errno.ts";
@@ -83,7 +84,8 @@ export function statx({ fs, request, reply, entry }: Exchange): number {
   attributes.validSeconds = 0;
   const status = fs.getattr(request.nodeid, attributes);
   if (status !== 0) return status;
-  putStatxOut(reply.scratch, PAYLOAD, attributes);
+  const mask = fs.modifications === undefined ? STATX_BASIC_STATS : STATX_BASIC_STATS | STATX_BTIME;
+  putStatxOut(reply.scratch, PAYLOAD, attributes, mask);
   return fuseStatxOut.size;
 }
 

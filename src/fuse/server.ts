@@ -13,7 +13,7 @@ import { MISSING } from "../base/missing.ts";
 import type { Readable, Writable } from "../base/segments.ts";
 import { COUNTERS, ERRORS } from "./counters.ts";
 import { DirentPlusRecords, DirentRecords } from "./directory-records.ts";
-import { type FileSystem, type FileSystemStatistics, newEntry } from "./file-system.ts";
+import { type FileSystem, newEntry, newStatistics } from "./file-system.ts";
 import { type Exchange, NO_REPLY, type Operation } from "./operation.ts";
 import { OPERATIONS, UNKNOWN } from "./operations.ts";
 import { ReplyWriter } from "./reply-writer.ts";
@@ -51,7 +51,7 @@ export class FuseServer {
       request: new RequestCursor(),
       reply,
       entry: newEntry(),
-      statistics: emptyStatistics(),
+      statistics: newStatistics(),
       dirents: new DirentRecords(reply),
       direntsPlus: new DirentPlusRecords(reply),
     };
@@ -138,8 +138,4 @@ export class FuseServer {
       cause,
     });
   }
-}
-
-function emptyStatistics(): FileSystemStatistics {
-  return { blocks: 0, files: 0, bsize: 0, nameLength: 0 };
 }

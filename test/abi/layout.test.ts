@@ -19,6 +19,7 @@ const NEWER = new Map([
   ["fuse_statx_out", 39],
   ["FUSE_STATX", 39],
   ["FUSE_COPY_FILE_RANGE_64", 45],
+  ["fuse_copy_file_range_out", 45],
 ]);
 
 /** Ours, not the header's: the version we settle on, and the length of a table. */
@@ -90,6 +91,7 @@ test("structs since 7.39 have the sizes that the kernel checks replies against",
   expect(fuse.fuseStatx.at.rdev_major).toBe(128);
   expect(fuse.fuseStatxOut.size).toBe(288);
   expect(fuse.fuseStatxOut.at.stat).toBe(32);
+  expect(fuse.fuseCopyFileRangeOut.size).toBe(8);
 });
 
 test("a table by opcode ends after the last one", () => {

@@ -23,7 +23,7 @@ import {
   type CastoreFileSystemOptions,
 } from "../../src/fs/castore-file-system.ts";
 import { READDIRPLUS_ENTRIES_MAX } from "../../src/fs/listing.ts";
-import { FOREVER, LISTING_CHANGES } from "../../src/fuse/file-system.ts";
+import { FOREVER, LISTING_CHANGES, newStatistics } from "../../src/fuse/file-system.ts";
 import { FakeStore } from "./fake-store.ts";
 import { Bytes, inoOf, Kernel, type Listed, ROOT } from "./kernel.ts";
 
@@ -144,7 +144,7 @@ describe("CastoreFileSystem", () => {
       expect(fs.opendir(node)).toBe(-ESTALE);
       expect(kernel.readdir(node)).toBe(-ESTALE);
       expect(kernel.readdirplus(node)).toBe(-ESTALE);
-      expect(fs.statfs(node, { blocks: 0, files: 0, bsize: 0, nameLength: 0 })).toBe(-ESTALE);
+      expect(fs.statfs(node, newStatistics())).toBe(-ESTALE);
       expect(kernel.xattr(node, "user.x")).toBe(-ESTALE);
       expect(kernel.xattrs(node)).toBe(-ESTALE);
       fs.forget(node, 3);
@@ -280,9 +280,16 @@ describe("CastoreFileSystem", () => {
 
   it("statfs() counts the inodes of the tree", () => {
     const { fs } = sample();
-    const statistics = { blocks: 9, files: 9, bsize: 9, nameLength: 9 };
+    const statistics = newStatistics();
     expect(fs.statfs(ROOT, statistics)).toBe(0);
-    expect(statistics).toEqual({ blocks: 0, files: 11, bsize: 4096, nameLength: 255 });
+    expect(statistics).toEqual({
+      blocks: 0,
+      freeBlocks: 0,
+      files: 11,
+      freeFiles: 0,
+      bsize: 4096,
+      nameLength: 255,
+    });
   });
 
   it("shows digests as extended attributes under three names", () => {
