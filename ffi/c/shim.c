@@ -30,7 +30,7 @@
 #endif
 
 /* Raised with every change of this interface; native-library.ts compares it. */
-#define NVU_SHIM_VERSION 4
+#define NVU_SHIM_VERSION 5
 
 #define POINTER(type, address) ((type *)(uintptr_t)(address))
 
@@ -55,10 +55,10 @@ int nvu_memfd(uint64_t bytes) {
   return fd;
 }
 
-/* mmap(2), shared; the address goes to *address. */
-int nvu_map(int fd, uint64_t bytes, int writable, uint64_t *address) {
+/* mmap(2), shared, from `offset` on, a multiple of the page size; the address goes to *address. */
+int nvu_map(int fd, uint64_t offset, uint64_t bytes, int writable, uint64_t *address) {
   int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-  void *mapping = mmap(NULL, bytes, protection, MAP_SHARED | MAP_NORESERVE, fd, 0);
+  void *mapping = mmap(NULL, bytes, protection, MAP_SHARED | MAP_NORESERVE, fd, (off_t)offset);
   if (mapping == MAP_FAILED) return -errno;
   *address = (uintptr_t)mapping;
   return 0;
@@ -176,6 +176,12 @@ int nvu_file_facts(int fd, uint64_t *out) {
   out[1] = (unsigned)system.f_type == hugetlbfs_magic ? (uint64_t)system.f_bsize
                                                       : (uint64_t)sysconf(_SC_PAGESIZE);
   return S_ISREG(status.st_mode);
+}
+
+/* fallocate(2): gives the room of a range back to the disk; it reads as zeros then. */
+int nvu_punch_hole(int fd, uint64_t offset, uint64_t bytes) {
+  int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+  return fallocate(fd, mode, (off_t)offset, (off_t)bytes) == 0 ? 0 : -errno;
 }
 
 /* ---- Unix sockets ---------------------------------------------------------------------------- */

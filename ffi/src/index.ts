@@ -22,8 +22,10 @@ export {
   WINDOW_BYTES,
 } from "./memory-table.ts";
 export { COPIES_MAX, NativeCopy } from "./native-copy.ts";
+export { NativeBlock, viewNative } from "./native-memory.ts";
 export { PollSet } from "./poll-set.ts";
 export { FEATURE, PROTOCOL_FEATURE, REQUEST } from "./protocol.ts";
+export { punchHole } from "./punch-hole.ts";
 export type { VhostUserQueue } from "./queue-record.ts";
 export { SharedMemory } from "./shared-memory.ts";
 export {

@@ -2,7 +2,7 @@
 import { checked } from "./errors.ts";
 import { shim, terminated } from "./shim.ts";
 
-/** A read-only shared mapping of the first `length` bytes of a file, which may be shorter yet. */
+/** A read-only shared mapping of `length` bytes of a file, which may be shorter yet. */
 export class MappedFile implements Disposable {
   /** Where the mapping begins in this process. Only guarded copies may read from it. */
   readonly address: number;
@@ -39,13 +39,14 @@ export class MappedFile implements Disposable {
 }
 
 /**
- * Maps the first `length` bytes of the file at `path`, which may be more than it has yet.
+ * Maps `length` bytes of the file at `path`, which may be more than it has yet, from `offset` on: a
+ * multiple of the page size.
  * @throws SystemError when it cannot be opened or mapped.
  */
-export function mapFile(path: string | Uint8Array, length: number): MappedFile {
+export function mapFile(path: string | Uint8Array, length: number, offset = 0): MappedFile {
   const fd = checked(shim.openRead(terminated(path)), "open", String(path));
   const address = new BigUint64Array(1);
-  const result = shim.map(fd, length, 0, address);
+  const result = shim.map(fd, offset, length, 0, address);
   shim.close(fd);
   checked(result, "mmap", String(path));
   return new MappedFile(Number(address[0]), length);

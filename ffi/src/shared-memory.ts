@@ -24,7 +24,7 @@ export class SharedMemory implements Disposable {
   static create(bytes: number): SharedMemory {
     const fd = checked(shim.memfd(bytes), "memfd_create");
     const address = new BigUint64Array(1);
-    const result = shim.map(fd, bytes, 1, address);
+    const result = shim.map(fd, 0, bytes, 1, address);
     if (result < 0) shim.close(fd);
     checked(result, "mmap");
     return new SharedMemory(fd, Number(address[0]), bytes);

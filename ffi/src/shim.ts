@@ -4,7 +4,7 @@
  */
 import { checkVersion, loadNative } from "./native-directory.ts";
 
-const SHIM_VERSION = 4;
+const SHIM_VERSION = 5;
 
 const library = loadNative("shim.so");
 checkVersion("shim.so", library.func("nvu_shim_version", "int", [])(), SHIM_VERSION);
@@ -15,7 +15,7 @@ export const shim: {
   allocate(bytes: number): Address;
   free(address: Address): void;
   memfd(bytes: number): number;
-  map(fd: number, bytes: number, writable: number, address: BigUint64Array): number;
+  map(fd: number, offset: number, bytes: number, writable: number, address: BigUint64Array): number;
   unmap(address: Address, bytes: number): number;
   openRead(path: Uint8Array): number;
   close(fd: number): number;
@@ -37,6 +37,7 @@ export const shim: {
   setNonblocking(fd: number): number;
   isSharedMemory(fd: number): number;
   fileFacts(fd: number, out: BigUint64Array): number;
+  punchHole(fd: number, offset: number, bytes: number): number;
   listen(path: Uint8Array, mode: number, gid: number, backlog: number): number;
   connect(path: Uint8Array, nonblocking: number): number;
   accept(fd: number): number;
@@ -60,7 +61,7 @@ export const shim: {
   allocate: library.func("nvu_allocate", "uint64", ["uint64"]),
   free: library.func("nvu_free", "void", ["uint64"]),
   memfd: library.func("nvu_memfd", "int", ["uint64"]),
-  map: library.func("nvu_map", "int", ["int", "uint64", "int", "void *"]),
+  map: library.func("nvu_map", "int", ["int", "uint64", "uint64", "int", "void *"]),
   unmap: library.func("nvu_unmap", "int", ["uint64", "uint64"]),
   openRead: library.func("nvu_open_read", "int", ["void *"]),
   close: library.func("nvu_close", "int", ["int"]),
@@ -77,6 +78,7 @@ export const shim: {
   setNonblocking: library.func("nvu_set_nonblocking", "int", ["int"]),
   isSharedMemory: library.func("nvu_is_shared_memory", "int", ["int"]),
   fileFacts: library.func("nvu_file_facts", "int", ["int", "void *"]),
+  punchHole: library.func("nvu_punch_hole", "int", ["int", "uint64", "uint64"]),
   listen: library.func("nvu_listen", "int", ["void *", "uint32", "int", "int"]),
   connect: library.func("nvu_connect", "int", ["void *", "int"]),
   accept: library.func("nvu_accept", "int", ["int"]),

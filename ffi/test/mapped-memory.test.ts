@@ -1,7 +1,16 @@
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { mapFile, NativeCopy, SharedMemory } from "node-vhost-user";
+import { mapFile, NativeCopy, punchHole, SharedMemory } from "node-vhost-user";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const EIO = 5;
@@ -29,6 +38,15 @@ describe("mapFile()", () => {
     expect([...target]).toEqual([0, 0, ...[0, 1, 2, 3, 4, 5].map((i) => (5000 + i) % 251), 0, 0]);
     expect(() => mapped.copy(3 * PAGE, 1, target, 0)).toThrow(RangeError);
     expect(() => mapped.copy(0, 9, target, 2)).toThrow(RangeError);
+  });
+
+  it("begins anywhere in the file that is a multiple of the page size", () => {
+    const path = file("windows", 3 * PAGE);
+    using mapped = mapFile(path, PAGE, 2 * PAGE);
+    const target = new Uint8Array(3);
+    expect(mapped.copy(5, 3, target, 0)).toBe(0);
+    expect([...target]).toEqual([0, 1, 2].map((i) => (2 * PAGE + 5 + i) % 251));
+    expect(() => mapFile(path, PAGE, 7)).toThrow("invalid argument");
   });
 
   it("may be longer than its file: what is missing answers -EIO until the file has grown", () => {
@@ -114,5 +132,25 @@ describe("SharedMemory", () => {
     memory[Symbol.dispose]();
     memory[Symbol.dispose]();
     expect(bytes.length).toBe(0);
+  });
+});
+
+describe("punchHole()", () => {
+  it("leaves zeros, the size, and what is around", () => {
+    const path = file("holes", 4 * PAGE);
+    const before = readFileSync(path);
+    const { blocks } = statSync(path);
+    const fd = openSync(path, "r+");
+    try {
+      expect(punchHole(fd, PAGE, 2 * PAGE)).toBe(0);
+    } finally {
+      closeSync(fd);
+    }
+    expect(readFileSync(path)).toEqual(Buffer.from(before.fill(0, PAGE, 3 * PAGE)));
+    expect(statSync(path).blocks).toBeLessThan(blocks);
+  });
+
+  it("says what went wrong", () => {
+    expect(punchHole(-1, 0, PAGE)).toBe(-9);
   });
 });
