@@ -29,8 +29,18 @@ export interface LayerBatch {
 }
 
 export type FromLayer =
-  /** `errno` 0, or why it failed: the layer refuses all later batches then, too. */
-  | { readonly kind: "settled"; readonly id: number; readonly durable: boolean; readonly errno: number }
+  /**
+   * `errno` 0, or why it failed: the layer refuses all later batches then, too. `freeBytes` of the
+   * layer's disk, `metadataBytes` in the layer's database. The same id again ends what "held" began.
+   */
+  | {
+      readonly kind: "settled";
+      readonly id: number;
+      readonly durable: boolean;
+      readonly errno: number;
+      readonly freeBytes: number;
+      readonly metadataBytes: number;
+    }
   /** A commit reads the layer: what it holds may be neither overwritten in the data file nor freed. */
   | { readonly kind: "hold" }
   /** It has read all of it. */

@@ -1,4 +1,5 @@
 /** A layer as the device thread has it: reading at once, changing by batches. */
+import type { HostAddress } from "../base/brands.ts";
 import type { LayerBatch } from "./batch.ts";
 import type { EntryRow, InodeRow, PieceRow, XattrRow } from "./rows.ts";
 
@@ -6,6 +7,11 @@ import type { EntryRow, InodeRow, PieceRow, XattrRow } from "./rows.ts";
 export interface LayerMemory {
   /** Its bytes, for this thread. */
   readonly bytes: Uint8Array;
+  /**
+   * Copies `length` bytes of a file mapping at `source` to `offset`, guarded and at once. Returns 0,
+   * or -EIO when the mapping could not be read.
+   */
+  copyMapped(source: HostAddress, offset: number, length: number): number;
 }
 
 /** Reads what settled batches have left. Synchronous; no row that waits in a batch is seen. */
@@ -52,6 +58,8 @@ export interface LayerPort {
   readonly limits: LayerLimits;
   /** Bytes free on the disk of the layer, as of the last settled batch. */
   readonly freeBytes: number;
+  /** Bytes of the layer's database, as of then: they count for `layerBytes`. */
+  readonly metadataBytes: number;
   submit(batch: LayerBatch): void;
   /** Answers "hold": nothing is submitted until `release` or the next settled event says so. */
   held(): void;
