@@ -67,8 +67,9 @@ export interface XattrRow {
 export const PIECE_BYTES = 64 * 1024 * 1024;
 
 /**
- * The extents of one piece of a file (extent-code.ts encodes them). What no extent covers is a hole.
- * `extents` undefined: the piece is gone. A file with an origin and no pieces at all is its origin.
+ * The extents of one piece of a file (extent-code.ts encodes them, and says what all of them mean
+ * together). What no extent covers is a hole. A piece that has no row is as the origin is there, as
+ * far as the file's size goes. `extents` undefined: the row is gone.
  */
 export interface PieceRow {
   readonly inode: number;
