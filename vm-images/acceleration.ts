@@ -15,12 +15,14 @@ export const KVM_TRIAL_SECONDS = 10;
 const VERDICT_FILE = join(CACHE_DIRECTORY, "acceleration.json");
 
 /**
- * QEMU's options for each. Without cmpxchg16b in emulation: QEMU 7.2 gets its flags wrong with several
- * CPUs, and kernels of 6.12 then fault in their slab allocator, share or no share.
+ * QEMU's options for each. In emulation several CPUs take turns on one thread: on threads of their own
+ * one of them may run code that another has just patched, and the kernel then dies of a breakpoint
+ * that it set itself. Without cmpxchg16b: QEMU 7.2 gets its flags wrong with several CPUs, and kernels
+ * of 6.12 then fault in their slab allocator, share or no share.
  */
 export const ACCELERATION_OPTIONS: Readonly<Record<Acceleration, readonly string[]>> = {
   kvm: ["-accel", "kvm", "-cpu", "host"],
-  tcg: ["-accel", "tcg,thread=multi", "-cpu", "max,-cx16"],
+  tcg: ["-accel", "tcg,thread=single", "-cpu", "max,-cx16"],
 };
 
 /**
