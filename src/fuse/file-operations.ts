@@ -12,7 +12,7 @@ import { PAYLOAD } from "./reply-writer.ts";
  */
 export const DATA_BYTES_MAX = 64 * 1024 * 1024;
 
-/** Files have no handles: the nodeid says everything, and content never changes. */
+/** Files have no handles: the nodeid says everything, and an inode lives until it is forgotten. */
 const NO_HANDLE = 0;
 
 export function open({ fs, session, request, reply }: Exchange): number {
@@ -23,10 +23,15 @@ export function open({ fs, session, request, reply }: Exchange): number {
 
 /** Puts `struct fuse_open_out` into a reply's scratch. */
 export function opened(scratch: DataView, flags: number): number {
-  putU64(scratch, PAYLOAD + fuseOpenOut.at.fh, NO_HANDLE);
-  scratch.setUint32(PAYLOAD + fuseOpenOut.at.open_flags, flags, true);
-  scratch.setUint32(PAYLOAD + fuseOpenOut.at.padding, 0);
+  putOpened(scratch, PAYLOAD, flags);
   return fuseOpenOut.size;
+}
+
+/** The same at `at`: after what else CREATE answers. */
+export function putOpened(scratch: DataView, at: number, flags: number): void {
+  putU64(scratch, at + fuseOpenOut.at.fh, NO_HANDLE);
+  scratch.setUint32(at + fuseOpenOut.at.open_flags, flags, true);
+  scratch.setUint32(at + fuseOpenOut.at.padding, 0);
 }
 
 export function read({ fs, request, reply }: Exchange): number {

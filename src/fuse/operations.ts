@@ -2,28 +2,52 @@
  * The table of opcodes: one record for each. To serve another one, write its handler and add its
  * record here.
  *
- * ENOSYS stands where the kernel then stops asking and does the right thing by itself: FLUSH, FSYNC
- * and SYNCFS (nothing to write back), POLL (always ready), locks (local ones), BMAP.
+ * ENOSYS stands where the kernel then stops asking and does the right thing by itself: FLUSH (there
+ * are no handles), FSYNC and SYNCFS of a read-only share, POLL (always ready), locks (local ones: a
+ * share that can be written to has one guest), BMAP.
  */
 import {
   fuseAccessIn,
   fuseAttrOut,
   fuseBatchForgetIn,
+  fuseCopyFileRangeIn,
+  fuseCopyFileRangeOut,
+  fuseCreateIn,
   fuseEntryOut,
+  fuseFallocateIn,
   fuseForgetIn,
+  fuseFsyncIn,
   fuseGetattrIn,
   fuseGetxattrIn,
   fuseInitOut,
+  fuseLinkIn,
   fuseLseekIn,
   fuseLseekOut,
+  fuseMkdirIn,
+  fuseMknodIn,
   fuseOpenIn,
   fuseReadIn,
+  fuseRename2In,
+  fuseRenameIn,
+  fuseSetattrIn,
   fuseStatfsOut,
   fuseStatxIn,
   fuseStatxOut,
+  fuseSyncfsIn,
+  fuseWriteIn,
+  fuseWriteOut,
 } from "../abi/fuse.ts";
 import * as abi from "../abi/fuse-constants.ts";
 import { ENOSYS, ENOTTY, EROFS } from "../base/errno.ts";
+import {
+  copyFileRange,
+  copyFileRange64,
+  fallocate,
+  fsync,
+  setattr,
+  syncfs,
+  write,
+} from "./change-operations.ts";
 import { opendir, readdir, readdirplus } from "./directory-operations.ts";
 import { lseek, open, read } from "./file-operations.ts";
 import {
@@ -36,9 +60,31 @@ import {
   statfs,
   statx,
 } from "./inode-operations.ts";
+import type { Modifications } from "./modifications.ts";
+import {
+  CREATED_BYTES,
+  create,
+  link,
+  mkdir,
+  mknod,
+  rename,
+  rename2,
+  rmdir,
+  symlink,
+  tmpfile,
+  unlink,
+} from "./name-operations.ts";
 import { type Exchange, NO_REPLY, type Operation } from "./operation.ts";
 import { INIT_IN_BYTES_MIN } from "./session.ts";
-import { getxattr, listxattr } from "./xattr-operations.ts";
+import {
+  getxattr,
+  listxattr,
+  removexattr,
+  SETXATTR_BYTES_MIN,
+  setxattr,
+} from "./xattr-operations.ts";
+
+type ModifyingHandler = (exchange: Exchange, modifications: Modifications) => number;
 
 const RECORDS: Readonly<Record<number, Operation>> = {
   [abi.FUSE_INIT]: operation("init", INIT_IN_BYTES_MIN, fuseInitOut.size, init),
@@ -74,9 +120,9 @@ const RECORDS: Readonly<Record<number, Operation>> = {
 
   [abi.FUSE_IOCTL]: operation("ioctl", 0, 0, () => -ENOTTY),
   [abi.FUSE_FLUSH]: operation("flush", 0, 0, () => -ENOSYS),
-  [abi.FUSE_FSYNC]: operation("fsync", 0, 0, () => -ENOSYS),
-  [abi.FUSE_FSYNCDIR]: operation("fsyncdir", 0, 0, () => -ENOSYS),
-  [abi.FUSE_SYNCFS]: operation("syncfs", 0, 0, () => -ENOSYS),
+  [abi.FUSE_FSYNC]: operation("fsync", fuseFsyncIn.size, 0, lasting(fsync)),
+  [abi.FUSE_FSYNCDIR]: operation("fsyncdir", fuseFsyncIn.size, 0, lasting(fsync)),
+  [abi.FUSE_SYNCFS]: operation("syncfs", fuseSyncfsIn.size, 0, lasting(syncfs)),
   [abi.FUSE_POLL]: operation("poll", 0, 0, () => -ENOSYS),
   [abi.FUSE_GETLK]: operation("getlk", 0, 0, () => -ENOSYS),
   [abi.FUSE_SETLK]: operation("setlk", 0, 0, () => -ENOSYS),
@@ -85,23 +131,33 @@ const RECORDS: Readonly<Record<number, Operation>> = {
   [abi.FUSE_SETUPMAPPING]: operation("setupmapping", 0, 0, () => -ENOSYS),
   [abi.FUSE_REMOVEMAPPING]: operation("removemapping", 0, 0, () => -ENOSYS),
 
-  [abi.FUSE_SETATTR]: operation("setattr", 0, 0, () => -EROFS),
-  [abi.FUSE_SYMLINK]: operation("symlink", 0, 0, () => -EROFS),
-  [abi.FUSE_MKNOD]: operation("mknod", 0, 0, () => -EROFS),
-  [abi.FUSE_MKDIR]: operation("mkdir", 0, 0, () => -EROFS),
-  [abi.FUSE_UNLINK]: operation("unlink", 0, 0, () => -EROFS),
-  [abi.FUSE_RMDIR]: operation("rmdir", 0, 0, () => -EROFS),
-  [abi.FUSE_RENAME]: operation("rename", 0, 0, () => -EROFS),
-  [abi.FUSE_RENAME2]: operation("rename2", 0, 0, () => -EROFS),
-  [abi.FUSE_LINK]: operation("link", 0, 0, () => -EROFS),
-  [abi.FUSE_WRITE]: operation("write", 0, 0, () => -EROFS),
-  [abi.FUSE_SETXATTR]: operation("setxattr", 0, 0, () => -EROFS),
-  [abi.FUSE_REMOVEXATTR]: operation("removexattr", 0, 0, () => -EROFS),
-  [abi.FUSE_CREATE]: operation("create", 0, 0, () => -EROFS),
-  [abi.FUSE_TMPFILE]: operation("tmpfile", 0, 0, () => -EROFS),
-  [abi.FUSE_FALLOCATE]: operation("fallocate", 0, 0, () => -EROFS),
-  [abi.FUSE_COPY_FILE_RANGE]: operation("copy_file_range", 0, 0, () => -EROFS),
-  [abi.FUSE_COPY_FILE_RANGE_64]: operation("copy_file_range_64", 0, 0, () => -EROFS),
+  [abi.FUSE_SETATTR]: modifying("setattr", fuseSetattrIn.size, fuseAttrOut.size, setattr),
+  [abi.FUSE_SYMLINK]: modifying("symlink", 2, fuseEntryOut.size, symlink),
+  [abi.FUSE_MKNOD]: modifying("mknod", fuseMknodIn.size, fuseEntryOut.size, mknod),
+  [abi.FUSE_MKDIR]: modifying("mkdir", fuseMkdirIn.size, fuseEntryOut.size, mkdir),
+  [abi.FUSE_UNLINK]: modifying("unlink", 1, 0, unlink),
+  [abi.FUSE_RMDIR]: modifying("rmdir", 1, 0, rmdir),
+  [abi.FUSE_RENAME]: modifying("rename", fuseRenameIn.size, 0, rename),
+  [abi.FUSE_RENAME2]: modifying("rename2", fuseRename2In.size, 0, rename2),
+  [abi.FUSE_LINK]: modifying("link", fuseLinkIn.size, fuseEntryOut.size, link),
+  [abi.FUSE_WRITE]: modifying("write", fuseWriteIn.size, fuseWriteOut.size, write),
+  [abi.FUSE_SETXATTR]: modifying("setxattr", SETXATTR_BYTES_MIN, 0, setxattr),
+  [abi.FUSE_REMOVEXATTR]: modifying("removexattr", 1, 0, removexattr),
+  [abi.FUSE_CREATE]: modifying("create", fuseCreateIn.size, CREATED_BYTES, create),
+  [abi.FUSE_TMPFILE]: modifying("tmpfile", fuseCreateIn.size, CREATED_BYTES, tmpfile),
+  [abi.FUSE_FALLOCATE]: modifying("fallocate", fuseFallocateIn.size, 0, fallocate),
+  [abi.FUSE_COPY_FILE_RANGE]: modifying(
+    "copy_file_range",
+    fuseCopyFileRangeIn.size,
+    fuseWriteOut.size,
+    copyFileRange,
+  ),
+  [abi.FUSE_COPY_FILE_RANGE_64]: modifying(
+    "copy_file_range_64",
+    fuseCopyFileRangeIn.size,
+    fuseCopyFileRangeOut.size,
+    copyFileRange64,
+  ),
 };
 
 /** The record of every opcode; undefined at numbers that are none. */
@@ -122,10 +178,31 @@ function operation(
   return { name, argumentBytes, replyBytes, handler };
 }
 
+/** What a read-only share refuses. */
+function modifying(
+  name: string,
+  argumentBytes: number,
+  replyBytes: number,
+  handler: ModifyingHandler,
+): Operation {
+  return operation(name, argumentBytes, replyBytes, (exchange) => {
+    const { modifications } = exchange.fs;
+    return modifications === undefined ? -EROFS : handler(exchange, modifications);
+  });
+}
+
+/** What a read-only share need not be asked. */
+function lasting(handler: ModifyingHandler): Operation["handler"] {
+  return (exchange) => {
+    const { modifications } = exchange.fs;
+    return modifications === undefined ? -ENOSYS : handler(exchange, modifications);
+  };
+}
+
 /** A second INIT is a new session: the kernel has forgotten every nodeid of the one before. */
 function init({ fs, session, request, reply }: Exchange): number {
   fs.reset();
-  return session.negotiate(request, reply);
+  return session.negotiate(request, reply, fs.modifications !== undefined);
 }
 
 function destroy({ fs, session }: Exchange): number {

@@ -3,24 +3,51 @@
  * with bounds checks. One instance is reused for all requests.
  */
 import { fuseInHeader } from "../abi/fuse.ts";
-import { copyU64, u64At } from "../abi/struct.ts";
+import { copyU64, i64At, u64At } from "../abi/struct.ts";
 import type { NodeId } from "../base/brands.ts";
 import { EINVAL, ENAMETOOLONG } from "../base/errno.ts";
 import type { Readable } from "../base/segments.ts";
 import type { NameBytes } from "./file-system.ts";
+import type { ByteSource } from "./modifications.ts";
 
 /** Longest name of a directory entry or an extended attribute, in bytes, without the NUL. */
 export const NAME_BYTES_MAX = 255;
 
+/** Longest target of a symlink, in bytes, without the NUL: PATH_MAX has one. */
+const TARGET_BYTES_MAX = 4095;
+
 /**
- * What is copied of a request. The longest that is read in full is a header, a struct of arguments
- * and a name; what carries more is either refused unread (WRITE) or read in pieces (BATCH_FORGET).
+ * What is copied of a request at first. Most are shorter; of the longer ones some have names that go
+ * on (RENAME, SYMLINK), and some bytes that are copied by whoever takes them (WRITE, SETXATTR) or in
+ * pieces (BATCH_FORGET).
  */
-const COPIED_BYTES = 512;
+const FIRST_BYTES = 512;
+
+/** And in all: the longest is a SYMLINK, a name and a target. */
+const COPIED_BYTES = 5120;
 
 const ARGUMENTS = fuseInHeader.size;
 const SLASH = 0x2f;
 const DOT = 0x2e;
+
+/** A part of a request. */
+class RequestBytes implements ByteSource {
+  length = 0;
+  #readable: Readable | undefined;
+  #start = 0;
+
+  set(readable: Readable | undefined, start: number, length: number): void {
+    this.#readable = readable;
+    this.#start = start;
+    this.length = length;
+  }
+
+  copy(offset: number, target: Uint8Array, start: number, length: number): number {
+    if (this.#readable === undefined || offset >= this.length) return 0;
+    const wanted = Math.min(length, this.length - offset);
+    return this.#readable.copy(this.#start + offset, target, start, wanted);
+  }
+}
 
 export class RequestCursor {
   /** Bytes in all, as the transport counts them. */
@@ -37,12 +64,15 @@ export class RequestCursor {
   #readable: Readable | undefined;
   /** The name that `parseName` or `parseAttributeName` found. */
   readonly name: NameBytes = { bytes: this.#bytes, start: 0, end: 0 };
+  /** What `parseSecondName` or `parseTarget` found. */
+  readonly secondName: NameBytes = { bytes: this.#bytes, start: 0, end: 0 };
+  readonly #source = new RequestBytes();
 
   /** Copies a request. False when it is shorter than a header: nothing can be said about it. */
   load(readable: Readable): boolean {
     this.#readable = readable;
     this.length = readable.length;
-    this.#copied = readable.copy(0, this.#bytes, 0, COPIED_BYTES);
+    this.#copied = readable.copy(0, this.#bytes, 0, FIRST_BYTES);
     if (this.#copied < ARGUMENTS) return false;
     this.#claimedLength = this.#view.getUint32(fuseInHeader.at.len, true);
     this.opcode = this.#view.getUint32(fuseInHeader.at.opcode, true);
@@ -58,6 +88,7 @@ export class RequestCursor {
   /** Lets go of the transport's memory. */
   release(): void {
     this.#readable = undefined;
+    this.#source.set(undefined, 0, 0);
   }
 
   /** Whether header and transport agree on the length. */
@@ -79,6 +110,15 @@ export class RequestCursor {
     return this.#view.getUint32(fuseInHeader.at.unique + 4, true);
   }
 
+  /** Who asks. */
+  get uid(): number {
+    return this.#view.getUint32(fuseInHeader.at.uid, true);
+  }
+
+  get gid(): number {
+    return this.#view.getUint32(fuseInHeader.at.gid, true);
+  }
+
   /** The u32 at `at` of the arguments, which the operation's record says are there. */
   u32(at: number): number {
     return this.#view.getUint32(ARGUMENTS + at, true);
@@ -89,12 +129,23 @@ export class RequestCursor {
     return u64At(this.#view, ARGUMENTS + at);
   }
 
+  /** The i64 at `at` of the arguments, or the nearest number to it that is held exactly. */
+  i64(at: number): number {
+    return i64At(this.#view, ARGUMENTS + at);
+  }
+
   /**
-   * Copies arguments from `at` on to the start of `target`. Returns how many bytes there were. The
-   * only way to what lies beyond the first copy; the caller reads nothing twice.
+   * Copies arguments from `at` on to the start of `target`. Returns how many bytes there were. With
+   * `source` the only way to what lies beyond the copy; the caller reads nothing twice.
    */
   copy(at: number, target: Uint8Array, length: number): number {
     return this.#readable?.copy(ARGUMENTS + at, target, 0, length) ?? 0;
+  }
+
+  /** The `length` bytes at `at` of the arguments, which are there. Good until the next request. */
+  source(at: number, length: number): ByteSource {
+    this.#source.set(this.#readable, ARGUMENTS + at, length);
+    return this.#source;
   }
 
   /**
@@ -102,28 +153,61 @@ export class RequestCursor {
    * -EINVAL for what no kernel sends: no NUL, an empty name, a slash, `.` or `..`.
    */
   parseName(at: number): number {
-    const status = this.parseAttributeName(at);
+    return this.#parseEntryName(this.name, ARGUMENTS + at);
+  }
+
+  /** The same for a name that follows on the one just found. */
+  parseSecondName(): number {
+    return this.#parseEntryName(this.secondName, this.name.end + 1);
+  }
+
+  /** The same for the target of a symlink, which may be anything but empty. */
+  parseTarget(): number {
+    return this.#parseText(this.secondName, this.name.end + 1, TARGET_BYTES_MAX);
+  }
+
+  /** The same for the name of an extended attribute, which may be anything but empty. */
+  parseAttributeName(at: number): number {
+    return this.#parseText(this.name, ARGUMENTS + at, NAME_BYTES_MAX);
+  }
+
+  /** Where the arguments go on behind the name just found and its NUL. */
+  get afterName(): number {
+    return this.name.end + 1 - ARGUMENTS;
+  }
+
+  #parseEntryName(name: NameBytes, start: number): number {
+    const status = this.#parseText(name, start, NAME_BYTES_MAX);
     if (status !== 0) return status;
-    const { start, end } = this.name;
+    const { end } = name;
     const bytes = this.#bytes;
     for (let index = start; index < end; index++) if (bytes[index] === SLASH) return -EINVAL;
     const dots = bytes[start] === DOT && (end - start === 1 || bytes[start + 1] === DOT);
     return dots && end - start <= 2 ? -EINVAL : 0;
   }
 
-  /** The same for the name of an extended attribute, which may be anything but empty. */
-  parseAttributeName(at: number): number {
+  #parseText(text: NameBytes, start: number, longest: number): number {
     const bytes = this.#bytes;
-    const start = ARGUMENTS + at;
-    const longest = start + NAME_BYTES_MAX;
     let end = start;
-    while (end < this.#copied && bytes[end] !== 0) {
-      if (end === longest) return -ENAMETOOLONG;
+    while (end < this.#copied || this.#copyMore()) {
+      if (bytes[end] === 0) {
+        if (end === start) return -EINVAL;
+        text.start = start;
+        text.end = end;
+        return 0;
+      }
+      if (end - start === longest) return -ENAMETOOLONG;
       end++;
     }
-    if (end >= this.#copied || end === start) return -EINVAL;
-    this.name.start = start;
-    this.name.end = end;
-    return 0;
+    return -EINVAL;
+  }
+
+  /** Copies on where the first copy ended. False: there is no more. */
+  #copyMore(): boolean {
+    const room = COPIED_BYTES - this.#copied;
+    if (this.#readable === undefined || room === 0) return false;
+    const more = this.#readable.copy(this.#copied, this.#bytes, this.#copied, room);
+    this.#copied += more;
+    return more > 0;
   }
 }

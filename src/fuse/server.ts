@@ -11,6 +11,7 @@ import { EINVAL, EIO, ENOSYS, ESTALE } from "../base/errno.ts";
 import type { Logger } from "../base/logger.ts";
 import { MISSING } from "../base/missing.ts";
 import type { Readable, Writable } from "../base/segments.ts";
+import { SYNCING, WAITING } from "../base/waiting.ts";
 import { COUNTERS, ERRORS } from "./counters.ts";
 import { DirentPlusRecords, DirentRecords } from "./directory-records.ts";
 import { type FileSystem, newEntry, newStatistics } from "./file-system.ts";
@@ -20,8 +21,11 @@ import { ReplyWriter } from "./reply-writer.ts";
 import { RequestCursor } from "./request-cursor.ts";
 import { MAX_PAGES_DEFAULT, Session } from "./session.ts";
 
-/** What `handle` answers instead of a length: nothing was written, ask again when it can be. */
+/** What `handle` answers instead of a length: nothing was written, see `parkedFor`. */
 export const PARKED = -1;
+
+/** Why a request was parked: see the statuses of these names in base/. */
+export type Parking = "missing" | "waiting" | "syncing";
 
 /** Different failures that are remembered so as to be logged once; then all are forgotten. */
 const REMEMBERED_FAILURES_MAX = 256;
@@ -40,6 +44,7 @@ export class FuseServer {
   readonly #logger: Logger;
   readonly #exchange: Exchange;
   readonly #failures = new Set<string>();
+  #parkedFor: Parking = "missing";
 
   constructor(fs: FileSystem, options: FuseServerOptions) {
     this.#logger = options.logger;
@@ -59,8 +64,9 @@ export class FuseServer {
 
   /**
    * Answers one request. Returns the bytes written: 0 for requests without a reply, and where there
-   * is no room for one. Or PARKED: the file system lacks what would answer it, nothing has happened,
-   * and the request is to be handled again from its start when that is there, or else refused.
+   * is no room for one. Or PARKED: the file system lacks what would answer it, or has to get on first;
+   * nothing has happened, and the request is to be handled again from its start when it can be, or
+   * else refused. Only one that is `syncing` has been performed: it is to be concluded.
    */
   handle(readable: Readable, writable: Writable): number {
     const { request, reply } = this.#exchange;
@@ -70,14 +76,25 @@ export class FuseServer {
     const slot = operation === UNKNOWN ? 0 : request.opcode;
     this.counters[slot]!++;
     const result = this.#perform(operation);
-    const parked = result === MISSING;
+    // The statuses that park are below all errnos.
+    const parked = result <= MISSING;
     let written = PARKED;
     if (!parked) written = operation.replyBytes === NO_REPLY ? 0 : reply.finish(result);
-    if (parked) this.counters[slot]!--;
+    if (parked) this.#park(slot, result);
     else if (result < 0) this.counters[ERRORS + slot]!++;
     request.release();
     reply.release();
     return written;
+  }
+
+  /** Why the request that was handled last is PARKED. */
+  get parkedFor(): Parking {
+    return this.#parkedFor;
+  }
+
+  /** The ticket of the request that was handled last, and is `syncing`. */
+  get ticket(): number {
+    return this.#exchange.fs.modifications?.ticket.last ?? 0;
   }
 
   /**
@@ -85,17 +102,36 @@ export class FuseServer {
    * that is possible.
    */
   refuse(readable: Readable, writable: Writable, errno: number = EIO): number {
+    return this.#end(readable, writable, errno, 1);
+  }
+
+  /** Answers what was `syncing`: a success without a payload where `errno` is 0. */
+  conclude(readable: Readable, writable: Writable, errno: number): number {
+    return this.#end(readable, writable, errno, 0);
+  }
+
+  #end(readable: Readable, writable: Writable, errno: number, uncounted: number): number {
     const { request, reply } = this.#exchange;
     if (!request.load(readable)) return 0;
     reply.begin(writable, request);
-    const slot = OPERATIONS[request.opcode] === undefined ? 0 : request.opcode;
-    this.counters[slot]!++;
-    this.counters[ERRORS + slot]!++;
-    const noReply = OPERATIONS[request.opcode]?.replyBytes === NO_REPLY;
-    const written = noReply ? 0 : reply.finish(-errno);
+    const operation = OPERATIONS[request.opcode];
+    const slot = operation === undefined ? 0 : request.opcode;
+    this.counters[slot]! += uncounted;
+    if (errno !== 0) this.counters[ERRORS + slot]!++;
+    const written = operation?.replyBytes === NO_REPLY ? 0 : reply.finish(errno === 0 ? 0 : -errno);
     request.release();
     reply.release();
     return written;
+  }
+
+  /** Only what was performed counts: what is run again is counted then. */
+  #park(slot: number, status: number): void {
+    if (status === SYNCING) {
+      this.#parkedFor = "syncing";
+      return;
+    }
+    this.counters[slot]!--;
+    this.#parkedFor = status === WAITING ? "waiting" : "missing";
   }
 
   /** The session is over: the device was reset, or its driver is gone. */

@@ -14,13 +14,18 @@ import {
   FUSE_BIG_WRITES,
   FUSE_CACHE_SYMLINKS,
   FUSE_DO_READDIRPLUS,
+  FUSE_DONT_MASK,
   FUSE_EXPLICIT_INVAL_DATA,
+  FUSE_HANDLE_KILLPRIV_V2,
   FUSE_INIT_EXT,
   FUSE_MAX_PAGES,
   FUSE_NO_OPEN_SUPPORT,
   FUSE_NO_OPENDIR_SUPPORT,
   FUSE_PARALLEL_DIROPS,
+  FUSE_POSIX_ACL,
   FUSE_READDIRPLUS_AUTO,
+  FUSE_SETXATTR_EXT,
+  FUSE_WRITEBACK_CACHE,
 } from "../abi/fuse-constants.ts";
 import { EPROTO } from "../base/errno.ts";
 import { PAYLOAD, type ReplyWriter } from "./reply-writer.ts";
@@ -66,6 +71,20 @@ const WANTED =
   FUSE_EXPLICIT_INVAL_DATA |
   FUSE_INIT_EXT;
 
+/**
+ * And of the kernel of a share that can be written to. It is the only one that changes the share: it
+ * collects what is written (WRITEBACK_CACHE), and the flags of opening, locks and the like are its
+ * own affair. What depends on an ACL or happens together with a change is ours: the umask
+ * (DONT_MASK), clearing suid and sgid (HANDLE_KILLPRIV_V2, SETXATTR_EXT).
+ */
+const WANTED_WRITABLE =
+  WANTED |
+  FUSE_WRITEBACK_CACHE |
+  FUSE_DONT_MASK |
+  FUSE_POSIX_ACL |
+  FUSE_HANDLE_KILLPRIV_V2 |
+  FUSE_SETXATTR_EXT;
+
 export class Session {
   /** INIT has succeeded: other requests may come. */
   open = false;
@@ -74,6 +93,8 @@ export class Session {
   /** The kernel takes ENOSYS from OPEN (OPENDIR) as "always succeeds, and do not ask again". */
   zeroMessageOpen = false;
   zeroMessageOpendir = false;
+  /** SETXATTR's arguments are `struct fuse_setxattr_in` in full. */
+  longSetxattr = false;
   readonly #maxPages: number;
 
   constructor(maxPages: number) {
@@ -84,13 +105,14 @@ export class Session {
     this.open = false;
     this.zeroMessageOpen = false;
     this.zeroMessageOpendir = false;
+    this.longSetxattr = false;
   }
 
   /**
-   * Answers INIT: returns the length of what it put into the reply's scratch, or -EPROTO. A later
+   * Answers INIT, of a share that is `writable` or not: returns the length of what it put into the reply's scratch, or -EPROTO. A later
    * major gets ours, and the session stays closed: the kernel sends another INIT or gives up.
    */
-  negotiate(request: RequestCursor, reply: ReplyWriter): number {
+  negotiate(request: RequestCursor, reply: ReplyWriter, writable: boolean): number {
     const offer = fuseInitIn.at;
     const major = request.u32(offer.major);
     const minor = request.u32(offer.minor);
@@ -104,7 +126,7 @@ export class Session {
       return fuseInitOut.size;
     }
     if (minor < MINOR_VERSION_MIN) return -EPROTO;
-    const flags = request.u32(offer.flags) & WANTED;
+    const flags = request.u32(offer.flags) & (writable ? WANTED_WRITABLE : WANTED);
     const pages = (flags & FUSE_MAX_PAGES) !== 0 ? this.#maxPages : PAGES_BEFORE_MAX_PAGES;
     this.minor = Math.min(minor, FUSE_KERNEL_MINOR_VERSION);
     fuseInitOut.write(reply.scratch, PAYLOAD, {
@@ -120,6 +142,7 @@ export class Session {
     });
     this.zeroMessageOpen = (flags & FUSE_NO_OPEN_SUPPORT) !== 0;
     this.zeroMessageOpendir = (flags & FUSE_NO_OPENDIR_SUPPORT) !== 0;
+    this.longSetxattr = (flags & FUSE_SETXATTR_EXT) !== 0;
     this.open = true;
     return fuseInitOut.size;
   }
