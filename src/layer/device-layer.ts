@@ -1,0 +1,107 @@
+/** The device thread's end of a layer: reads the files itself, hands batches to the layer thread. */
+import type { DatabaseSync } from "node:sqlite";
+import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
+import { NativeCopy, viewNative } from "node-vhost-user";
+import type { HostAddress } from "../base/brands.ts";
+import { EIO } from "../base/errno.ts";
+import type { FromLayer, LayerBatch, ToLayer } from "./batch.ts";
+import { openLayerDatabase } from "./layer-database.ts";
+import type { LayerEvents, LayerLimits, LayerMemory, LayerPort } from "./layer-port.ts";
+import { layerRoom } from "./layer-room.ts";
+import { MappedData } from "./mapped-data.ts";
+import { RowReader } from "./row-reader.ts";
+
+/** Numbers, strings and a port: part of what a device thread is started with. */
+export interface DeviceLayerConfig {
+  readonly directory: string;
+  readonly memoryAddress: number;
+  readonly memoryBytes: number;
+  /** Bytes that the layer may take on the disk; undefined: what the disk has. */
+  readonly layerBytes: number | undefined;
+  /** To the layer thread. */
+  readonly port: MessagePort;
+}
+
+export class DeviceLayer implements LayerPort, Disposable {
+  readonly reader: RowReader;
+  readonly data: MappedData;
+  readonly memory: ArenaMemory;
+  readonly limits: LayerLimits;
+  freeBytes: number;
+  metadataBytes: number;
+  readonly #database: DatabaseSync;
+  readonly #port: MessagePort;
+
+  /** @throws LayerError, StoreError */
+  constructor(config: DeviceLayerConfig) {
+    this.#database = openLayerDatabase(config.directory, "read");
+    this.reader = new RowReader(this.#database);
+    this.data = new MappedData(config.directory);
+    this.memory = new ArenaMemory(config.memoryAddress, config.memoryBytes);
+    this.limits = { layerBytes: config.layerBytes, memoryBytes: config.memoryBytes };
+    ({ freeBytes: this.freeBytes, metadataBytes: this.metadataBytes } = layerRoom(
+      config.directory,
+    ));
+    this.#port = config.port;
+  }
+
+  submit(batch: LayerBatch): void {
+    this.#post({ kind: "batch", batch });
+  }
+
+  held(): void {
+    this.#post({ kind: "held" });
+  }
+
+  take(events: LayerEvents): void {
+    for (;;) {
+      const received: { message: FromLayer } | undefined = receiveMessageOnPort(this.#port);
+      if (received === undefined) return;
+      this.#follow(received.message, events);
+    }
+  }
+
+  #follow(message: FromLayer, events: LayerEvents): void {
+    if (message.kind === "settled") {
+      this.freeBytes = message.freeBytes;
+      this.metadataBytes = message.metadataBytes;
+      events.settled(message.id, message.durable, message.errno);
+    } else if (message.kind === "hold") events.hold();
+    else events.release();
+  }
+
+  #post(message: ToLayer): void {
+    this.#port.postMessage(message);
+  }
+
+  [Symbol.dispose](): void {
+    this.#port.close();
+    this.#database.close();
+    this.data[Symbol.dispose]();
+    this.memory[Symbol.dispose]();
+  }
+}
+
+class ArenaMemory implements LayerMemory, Disposable {
+  readonly bytes: Uint8Array;
+  readonly #address: number;
+  readonly #native = new NativeCopy(1);
+
+  constructor(address: number, length: number) {
+    this.#address = address;
+    this.bytes = new Uint8Array(viewNative(address, length));
+  }
+
+  copyMapped(source: HostAddress, offset: number, length: number): number {
+    if (!(offset >= 0 && length >= 0 && offset + length <= this.bytes.length)) return -EIO;
+    const { copies } = this.#native;
+    copies[0] = source;
+    copies[1] = this.#address + offset;
+    copies[2] = length;
+    return this.#native.run(0, 1, false) === 1 ? 0 : -EIO;
+  }
+
+  [Symbol.dispose](): void {
+    this.#native[Symbol.dispose]();
+  }
+}

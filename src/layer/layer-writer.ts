@@ -1,0 +1,156 @@
+/**
+ * Puts batches on the disk, one after the other: contents first, then all rows in one transaction.
+ * A durable batch is on the disk, and all before it, when `write` returns.
+ */
+import { closeSync, fdatasyncSync, openSync, writeSync } from "node:fs";
+import type { DatabaseSync } from "node:sqlite";
+import { punchHole } from "node-vhost-user";
+import { ENOSPC } from "../base/errno.ts";
+import type { Logger } from "../base/logger.ts";
+import type { LayerBatch } from "./batch.ts";
+import { openLayerDatabase } from "./layer-database.ts";
+import { layerErrno } from "./layer-failure.ts";
+import { dataPath } from "./layer-files.ts";
+import { type LayerRoom, layerRoom, walBytes } from "./layer-room.ts";
+import { RowWriter } from "./row-writer.ts";
+
+/** Merged into the database when it has grown to this. */
+const WAL_BYTES = 16 * 1024 * 1024;
+
+/** What freed ranges are collected for, at the most, until a durable batch lets them be punched. */
+const FREED_RANGES_MAX = 1_000_000;
+
+export class LayerWriter implements Disposable {
+  /** Why the layer failed, positive; 0: it has not. */
+  failed = 0;
+  /** As of the last batch. */
+  room: LayerRoom;
+  readonly #directory: string;
+  readonly #memory: Uint8Array;
+  readonly #logger: Logger;
+  readonly #database: DatabaseSync;
+  readonly #rows: RowWriter;
+  readonly #fd: number;
+  #synchronous = "";
+  /** `data` has bytes that may not be on the disk. */
+  #unsynced = false;
+  /** A batch was committed that may not be on the disk, or may name contents that are not. */
+  #undurable = false;
+  /** Freed by batches that no durable one has followed: position, bytes, position, … */
+  #freed: Float64Array[] = [];
+  #freedRanges = 0;
+
+  /**
+   * Contents lie in `memory`. The caller holds the layer's lock.
+   * @throws LayerError, StoreError, an error of `node:fs`
+   */
+  constructor(directory: string, memory: Uint8Array, logger: Logger) {
+    this.#directory = directory;
+    this.#memory = memory;
+    this.#logger = logger;
+    this.#database = openLayerDatabase(directory, "write");
+    // The write-ahead log is merged when it is durable, see `tidy`.
+    this.#database.exec("PRAGMA wal_autocheckpoint = 0");
+    this.#rows = new RowWriter(this.#database);
+    this.#fd = openSync(dataPath(directory), "r+");
+    this.room = layerRoom(directory);
+  }
+
+  /** Returns 0, or the errno by which this and all later batches fail. */
+  write(batch: LayerBatch): number {
+    if (this.failed !== 0) return this.failed;
+    try {
+      this.#writeContents(batch.writes);
+      if (batch.durable) this.#syncContents();
+      this.#setSynchronous(batch.durable ? "FULL" : "NORMAL");
+      this.#rows.apply(batch);
+      this.#undurable = !batch.durable;
+      this.#remember(batch.freed);
+      this.room = layerRoom(this.#directory);
+      return 0;
+    } catch (error) {
+      this.#fail(error);
+      return this.failed;
+    }
+  }
+
+  /** What may wait until the batch was settled: gives room back, merges the write-ahead log. */
+  tidy(): void {
+    if (this.failed !== 0 || this.#undurable) return;
+    try {
+      this.#punch();
+      if (walBytes(this.#directory) > WAL_BYTES) this.#checkpoint("PASSIVE");
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    try {
+      if (!this.#undurable) this.#checkpoint("TRUNCATE");
+    } catch (error) {
+      this.#logger.log("warn", "the layer's log could not be merged", { reason: `${error}` });
+    }
+    this.#database.close();
+    closeSync(this.#fd);
+  }
+
+  #writeContents(writes: Float64Array): void {
+    for (let at = 0; at < writes.length; at += 3) {
+      let offset = writes[at]!;
+      let position = writes[at + 2]!;
+      for (const end = offset + writes[at + 1]!; offset < end; ) {
+        const written = writeSync(this.#fd, this.#memory, offset, end - offset, position);
+        offset += written;
+        position += written;
+      }
+      this.#unsynced = true;
+    }
+  }
+
+  #syncContents(): void {
+    if (!this.#unsynced) return;
+    fdatasyncSync(this.#fd);
+    this.#unsynced = false;
+  }
+
+  /** In WAL mode: FULL syncs the log with each commit, NORMAL when it is merged only. */
+  #setSynchronous(mode: "FULL" | "NORMAL"): void {
+    if (mode === this.#synchronous) return;
+    this.#database.exec(`PRAGMA synchronous = ${mode}`);
+    this.#synchronous = mode;
+  }
+
+  #remember(freed: Float64Array): void {
+    if (freed.length === 0) return;
+    this.#freedRanges += freed.length / 2;
+    // What is forgotten stays allocated on the disk until its position is written again.
+    if (this.#freedRanges <= FREED_RANGES_MAX) this.#freed.push(freed);
+  }
+
+  #punch(): void {
+    const freed = this.#freed;
+    this.#freed = [];
+    this.#freedRanges = 0;
+    for (const ranges of freed) {
+      for (let at = 0; at < ranges.length; at += 2) {
+        const status = punchHole(this.#fd, ranges[at]!, ranges[at + 1]!);
+        // A file system without holes: positions are used again all the same.
+        if (status < 0) return;
+      }
+    }
+  }
+
+  #checkpoint(mode: "PASSIVE" | "TRUNCATE"): void {
+    this.#database.exec(`PRAGMA wal_checkpoint(${mode})`);
+  }
+
+  #fail(error: unknown): void {
+    this.failed = layerErrno(error);
+    const message =
+      this.failed === ENOSPC
+        ? "the layer's disk is full: nothing more is written to it"
+        : "the layer cannot be written any more";
+    this.#logger.log("error", message, { layer: this.#directory, reason: `${error}` });
+  }
+}
