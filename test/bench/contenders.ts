@@ -13,6 +13,7 @@ export const CASTOREFS = join(checkout, "src/cli/castorefs.sh");
 export const BUILT_MAIN = join(checkout, "dist/cli/main.js");
 
 export const ROOT_NAME = "bench";
+export const WRITE_ROOT_NAME = "bench-write";
 
 export interface Contender {
   /** For --peers, and in the JSON file. */
@@ -21,6 +22,10 @@ export interface Contender {
   /** Ours: the rows' goals are about it. */
   readonly isOurs: boolean;
   readonly command: readonly string[];
+  /** The same for a writable share, which no other contender has; undefined: it was not asked for. */
+  readonly writableCommand: readonly string[] | undefined;
+  /** What of it people would choose. */
+  readonly writableOptions: string;
   /** The option that names the socket; one that ends with "=" is joined with it. */
   readonly socketOption: string;
 }
@@ -38,6 +43,8 @@ export interface SharedTree {
   readonly folder: string;
   /** The store into which it was imported. */
   readonly store: string;
+  /** For a writable share: the folder that a peer serves and changes; castorefs puts a layer there. */
+  readonly written?: string;
 }
 
 /** castorefs, at `program`: another build of it may be compared, too. */
@@ -52,6 +59,14 @@ export function castorefs(
     title: name,
     isOurs: true,
     command: [program, "serve", "--store", tree.store, "--root", ROOT_NAME, ...options],
+    writableCommand:
+      tree.written === undefined
+        ? undefined
+        : [
+            ...[program, "serve", "--store", tree.store, "--root", WRITE_ROOT_NAME],
+            ...["--writable", "--layer", tree.written, ...options],
+          ],
+    writableOptions: ["--writable", "--layer DIR", ...options].join(" "),
     socketOption: "--socket-path",
   };
 }
@@ -61,8 +76,9 @@ export function importTree(
   program: string,
   tree: SharedTree,
   options: readonly string[] = [],
+  name = ROOT_NAME,
 ): void {
-  const where = ["--store", tree.store, "--name", ROOT_NAME];
+  const where = ["--store", tree.store, "--name", name];
   const words = ["import", ...where, "--json", ...options, tree.folder];
   const { status, stderr, error } = spawnSync(program, words, { encoding: "utf8" });
   if (status !== 0) throw new Error(`${program} import failed: ${stderr}`, { cause: error });
@@ -83,25 +99,29 @@ export function peer(
   const version = /(\d+\.\d+)(\.\d+)?/.exec(asked.stdout + asked.stderr);
   if (version === null) return { name, reason: `it does not run here: ${lastLine(asked.stderr)}` };
   if (name === "c") {
+    const serve = (folder: string, mode: string) => [
+      ...[...program, "-f", "-o", `source=${folder},cache=always,sandbox=chroot${mode}`],
+      ...C_OPTIONS,
+    ];
     return {
       name,
       title: `C ${version[1]}`,
       isOurs: false,
-      command: [
-        ...program,
-        "-f",
-        "-o",
-        `source=${tree.folder},cache=always,sandbox=chroot`,
-        ...C_OPTIONS,
-      ],
+      command: serve(tree.folder, ""),
+      writableCommand: tree.written === undefined ? undefined : serve(tree.written, C_WRITABLE),
+      writableOptions: ["-o cache=always,sandbox=chroot,writeback", ...C_OPTIONS].join(" "),
       socketOption: "--socket-path=",
     };
   }
+  const serve = (folder: string) => [...program, "--shared-dir", folder, ...RUST_OPTIONS];
   return {
     name,
     title: `Rust ${version[1]}`,
     isOurs: false,
-    command: [...program, "--shared-dir", tree.folder, ...RUST_OPTIONS, ...options],
+    command: [...serve(tree.folder), ...options],
+    writableCommand:
+      tree.written === undefined ? undefined : [...serve(tree.written), RUST_WRITABLE],
+    writableOptions: [...RUST_OPTIONS, RUST_WRITABLE].join(" "),
     socketOption: "--socket-path",
   };
 }
@@ -109,6 +129,9 @@ export function peer(
 /** As fast as each is when told to be: no pool of threads for one queue, everything cached. */
 const C_OPTIONS = ["--thread-pool-size=0"];
 const RUST_OPTIONS = ["--sandbox", "none", "--cache", "always", "--thread-pool-size", "0"];
+/** What those add who write much: the guest's kernel collects writes. */
+const C_WRITABLE = ",writeback";
+const RUST_WRITABLE = "--writeback";
 
 function lastLine(text: string): string {
   return text.trimEnd().split("\n").at(-1) ?? "";

@@ -10,13 +10,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { makeBenchTree } from "./bench-tree.ts";
-import { BUILT_MAIN, CASTOREFS, castorefs, importTree } from "./contenders.ts";
+import { BUILT_MAIN, CASTOREFS, castorefs, importTree, WRITE_ROOT_NAME } from "./contenders.ts";
 import { type EngineEvents, readEvents } from "./engine-log.ts";
 import { LatencyHistogram } from "./latency-histogram.ts";
+import type { Workload } from "./pump.ts";
 import { depthsOf } from "./results.ts";
 import { DEPTH_MAX, ROWS, type Row } from "./rows.ts";
 import { duration, rate, renderTable } from "./table.ts";
-import { pinProcess, Target } from "./target.ts";
+import { pinProcess, readTarget, type Target, writeTarget } from "./target.ts";
+import { makeWriteTree } from "./write-tree.ts";
 
 const WARM_MILLISECONDS = 2_000;
 const SECONDS_DEFAULT = 3;
@@ -28,9 +30,15 @@ interface Watched extends EngineEvents {
   readonly seconds: number;
 }
 
-function watch(target: Target, row: Row, depth: number, seconds: number): Watched {
+function watch<F>(
+  target: Target<F>,
+  row: Row & { readonly make: (facts: F, streams: number) => Workload },
+  depth: number,
+  seconds: number,
+): Watched {
   const { pump, daemon } = target;
-  const load = row.make!(target.facts, DEPTH_MAX);
+  const load = row.make(target.facts, depth);
+  for (const lane of target.lanes) load.prepare?.(lane);
   const histogram = new LatencyHistogram();
   pump.run(load, depth, WARM_MILLISECONDS, histogram);
   const before = daemon.log.length;
@@ -70,28 +78,42 @@ try {
   const tree = join(folder, "tree");
   mkdirSync(tree);
   makeBenchTree(tree);
-  const shared = { folder: tree, store: join(folder, "store") };
+  const shared = { folder: tree, store: join(folder, "store"), written: join(folder, "layer") };
   importTree(CASTOREFS, shared);
-  const { command, ...contender } = castorefs(CASTOREFS, "castorefs", shared, []);
-  const traced = [process.execPath, "--trace-gc", "--trace-deopt", BUILT_MAIN];
-  using target = new Target(
-    { ...contender, command: [...traced, ...command.slice(1)] },
-    {
-      daemonCore: 1,
-      oneCore: false,
-      queues: 1,
-      driverSpinMicroseconds: 50,
-      session: "handles",
-      depth: DEPTH_MAX,
-    },
-  );
+  mkdirSync(join(folder, "write-tree"));
+  makeWriteTree(join(folder, "write-tree"));
+  importTree(CASTOREFS, { ...shared, folder: join(folder, "write-tree") }, [], WRITE_ROOT_NAME);
+  const { command, writableCommand, ...contender } = castorefs(CASTOREFS, "castorefs", shared, []);
+  const trace = [process.execPath, "--trace-gc", "--trace-deopt", BUILT_MAIN];
+  const traced = {
+    ...contender,
+    command: [...trace, ...command.slice(1)],
+    writableCommand: [...trace, ...writableCommand!.slice(1)],
+  };
+  const plan = {
+    daemonCore: 1,
+    oneCore: false,
+    queues: 1,
+    driverSpinMicroseconds: 50,
+    depth: DEPTH_MAX,
+  };
   pinProcess(process.pid, 0);
-  const rows = ROWS.filter(
-    ({ name, make }) => make !== undefined && (names?.includes(name) ?? true),
-  );
-  const watched = rows.flatMap((row) =>
-    depthsOf(row).map((depth) => watch(target, row, depth, seconds)),
-  );
+  const rows = ROWS.filter(({ name }) => names?.includes(name) ?? true);
+  const watched: Watched[] = [];
+  const reading = rows.filter((row) => row.share === "read-only");
+  if (reading.length > 0) {
+    using target = readTarget(traced, "handles", plan);
+    for (const row of reading) {
+      for (const depth of depthsOf(row)) watched.push(watch(target, row, depth, seconds));
+    }
+  }
+  const writing = rows.filter((row) => row.share === "writable");
+  if (writing.length > 0) {
+    using target = writeTarget(traced, plan);
+    for (const row of writing) {
+      for (const depth of depthsOf(row)) watched.push(watch(target, row, depth, seconds));
+    }
+  }
   process.stdout.write(`${render(watched)}\n`);
 } finally {
   rmSync(folder, { recursive: true, force: true });

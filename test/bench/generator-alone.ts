@@ -5,8 +5,7 @@ import { SyntheticMemory } from "../frontend/synthetic-memory.ts";
 import { LatencyHistogram } from "./latency-histogram.ts";
 import { NullDevice } from "./null-device.ts";
 import { FINISHED, Pump, type Workload } from "./pump.ts";
-import { DATA_BYTES, DEPTH_MAX, type Row } from "./rows.ts";
-import { noFacts } from "./share-facts.ts";
+import { DATA_BYTES, DEPTH_MAX, makeUnanswered, type Row } from "./rows.ts";
 
 /** Of one row at one depth: operations per second at the most. */
 export interface Ceiling {
@@ -42,7 +41,7 @@ export function generatorCeiling(row: Row, depth: number, milliseconds: number):
 }
 
 function reached(row: Row, depth: number, milliseconds: number, sleep: boolean): number {
-  if (row.make === undefined) return Number.NaN;
+  if (row.share === "walked") return Number.NaN;
   using memory = new SyntheticMemory([{ guestAddress: 0x10_0000, bytes: 48 << 20 }]);
   using queue = new DriverQueue(memory, { size: 1024, eventIdx: true });
   const lane = new RequestLane(memory, queue, {
@@ -51,9 +50,17 @@ function reached(row: Row, depth: number, milliseconds: number, sleep: boolean):
     indirect: true,
   });
   const pump = new Pump([lane], new NullDevice(queue, sleep));
-  const load = new Unchecked(row.make(noFacts(DEPTH_MAX), DEPTH_MAX));
+  const load = new Unchecked(makeUnanswered(row, DEPTH_MAX));
+  if (row.share === "writable") fillReplies(lane, row.bytes ?? 1);
   const histogram = new LatencyHistogram();
   pump.run(load, depth, milliseconds, histogram);
   const { operations, seconds } = pump.run(load, depth, milliseconds, histogram);
   return operations / seconds;
+}
+
+/** Steps that build on one another go on: each reply begins with `first`, a nodeid or a length. */
+function fillReplies(lane: RequestLane, first: number): void {
+  for (let slot = 0; slot < lane.depth; slot++) {
+    lane.region.words32[lane.replyAt(slot) >>> 2] = first;
+  }
 }

@@ -6,6 +6,7 @@
  *
  *     setsid -w sh -c 'echo -20 >/proc/self/autogroup; exec make bench'
  */
+import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,13 +20,16 @@ import {
   type Missing,
   peer,
   unbuilt,
+  WRITE_ROOT_NAME,
 } from "./contenders.ts";
+import { fileSystemOf } from "./file-system-name.ts";
 import { type Ceiling, generatorCeiling } from "./generator-alone.ts";
 import { type BenchOptions, parseOptions, USAGE, UsageError } from "./options.ts";
 import { jsonOf, type Report, renderReport } from "./report.ts";
 import { concludeLine, depthsOf, type Line } from "./results.ts";
 import { runRounds } from "./rounds.ts";
 import { pinProcess } from "./target.ts";
+import { makeWriteTree } from "./write-tree.ts";
 
 const GENERATOR_CORE = 0;
 
@@ -47,29 +51,47 @@ function bench(options: BenchOptions): void {
   if (cpus().length < 2 && !options.oneCore) throw new UsageError("one CPU: only with --one-core");
   const folder = mkdtempSync(join(tmpdir(), "castorefs-bench-"));
   try {
-    progress("making the tree, importing it");
+    progress("making the trees, importing them");
     const tree = join(folder, "tree");
     mkdirSync(tree);
     makeBenchTree(tree);
+    const written = (name: string) => join(folder, `written-${name}`);
+    const writes = options.rows.some((row) => row.share === "writable");
+    if (writes) makeWriteTreeIn(join(folder, "write-tree"));
     const contenders: Contender[] = builds.map((build) => {
-      const shared = { folder: tree, store: join(folder, `store-${build.name}`) };
+      const store = join(folder, `store-${build.name}`);
+      const shared = { folder: tree, store, written: written(build.name) };
       importTree(build.program, shared);
+      if (writes) {
+        const writeTree = { ...shared, folder: join(folder, "write-tree") };
+        importTree(build.program, writeTree, [], WRITE_ROOT_NAME);
+      }
       const more = [...build.options, ...queueOptions(options)];
       return castorefs(build.program, build.name, shared, more);
     });
     const missing: Missing[] = [];
     for (const name of options.peers) {
-      const found = peer(name, { folder: tree, store: "" });
+      const found = peer(name, { folder: tree, store: "", written: written(name) });
       if ("reason" in found) missing.push(found);
-      else contenders.push(found);
+      else {
+        if (writes) makeWriteTreeIn(written(name));
+        contenders.push(found);
+      }
     }
-    const report = measure(options, contenders, missing);
+    // What was made is on the disk before anything is measured.
+    spawnSync("sync");
+    const report = measure(options, contenders, missing, fileSystemOf(folder));
     say(renderReport(report));
     if (options.json !== undefined) writeFileSync(options.json, jsonOf(report));
     if (options.svg !== undefined) writeFileSync(options.svg, chartOf(report));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function makeWriteTreeIn(folder: string): void {
+  mkdirSync(folder);
+  makeWriteTree(folder);
 }
 
 /** Peers take as many queues as the VM manager sets up. */
@@ -81,6 +103,7 @@ function measure(
   options: BenchOptions,
   contenders: readonly Contender[],
   missing: Missing[],
+  fileSystem: string,
 ): Report {
   pinProcess(process.pid, GENERATOR_CORE);
   progress("the generator alone");
@@ -108,6 +131,7 @@ function measure(
     contenders: ran,
     missing: [...missing, ...failed],
     options,
+    fileSystem,
     machine: `${cpus()[0]?.model ?? "unknown"}, ${cpus().length} CPUs`,
   };
 }

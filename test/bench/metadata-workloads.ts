@@ -1,6 +1,7 @@
 /** GETATTR, LOOKUP and OPEN with RELEASE, over the files of `names/` in a scattered order. */
 import { fuseEntryOut, fuseOpenOut } from "../../src/abi/fuse.ts";
 import { ENOENT } from "../../src/base/errno.ts";
+import { NameTable } from "../frontend/name-table.ts";
 import type { RequestLane } from "../frontend/request-lane.ts";
 import { NAMED_FILES, namedFile } from "./bench-tree.ts";
 import { FINISHED, UNFINISHED, type Workload, WRONG } from "./pump.ts";
@@ -24,20 +25,6 @@ export class GetattrLoad implements Workload {
 
   receive(lane: RequestLane, slot: number): number {
     return lane.error(slot) === 0 ? FINISHED : WRONG;
-  }
-}
-
-/** Many names in one array, so that a lookup makes no view of its own. */
-class NameTable {
-  readonly bytes: Uint8Array;
-  readonly starts: Uint32Array;
-
-  constructor(names: readonly string[]) {
-    this.bytes = Buffer.from(names.join(""), "latin1");
-    this.starts = new Uint32Array(names.length + 1);
-    names.forEach((name, index) => {
-      this.starts[index + 1] = this.starts[index]! + name.length;
-    });
   }
 }
 

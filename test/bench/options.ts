@@ -10,6 +10,11 @@ export interface BenchOptions {
   /** Length of a window, and of the warming up of a row on a daemon. */
   readonly windowMilliseconds: number;
   readonly warmMilliseconds: number;
+  /**
+   * Length of a window of a row of changes: more than the second after which castorefs writes back
+   * what has changed, so that this work is in the figures.
+   */
+  readonly changeWindowMilliseconds: number;
   readonly oneCore: boolean;
   readonly queues: number;
   readonly driverSpinMicroseconds: number;
@@ -62,6 +67,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | "help" {
     rounds: number(values.rounds, quick ? 3 : 7, 1, 1000, "--rounds"),
     windowMilliseconds: quick ? 60 : 100,
     warmMilliseconds: quick ? 150 : 300,
+    changeWindowMilliseconds: quick ? 1100 : 1200,
     oneCore,
     queues: number(values.queues, 1, 1, 16, "--queues"),
     driverSpinMicroseconds: oneCore ? 0 : number(spin, 50, 0, 10_000, "--driver-spin"),

@@ -19,6 +19,10 @@ export interface Workload {
   send(lane: RequestLane, slot: number, stream: number): void;
   /** Takes an answer: whether it ends an operation, and whether it is what was asked for. */
   receive(lane: RequestLane, slot: number, stream: number): number;
+  /** Outside the timed part, for each lane before it: what the slots' pages are to hold. */
+  prepare?(lane: RequestLane): void;
+  /** Outside the timed part, after it: whether the share has become what it should. @throws. */
+  verify?(lane: RequestLane): void;
 }
 
 /** Blocks until a lane has an answer. */

@@ -14,6 +14,8 @@ export interface Report {
   readonly missing: readonly Missing[];
   readonly options: BenchOptions;
   readonly machine: string;
+  /** Of the folder in which all daemons write. */
+  readonly fileSystem: string;
 }
 
 export function renderReport(report: Report): string {
@@ -22,7 +24,7 @@ export function renderReport(report: Report): string {
   return parts.join("\n");
 }
 
-function describe({ options, machine }: Report): string {
+function describe({ options, machine, fileSystem, contenders }: Report): string {
   const cores = options.oneCore ? "sharing one core" : "on a core each";
   const waiting =
     options.driverSpinMicroseconds === 0
@@ -31,9 +33,24 @@ function describe({ options, machine }: Report): string {
   return [
     `${machine}; generator and daemon ${cores}, ${options.queues} request queue(s), ` +
       `${options.rounds} rounds; ${waiting}.`,
+    ...describeWriting(options, fileSystem, contenders),
     "Operations per second, medians, ± half the range; × is castorefs against that daemon.",
     "",
   ].join("\n");
+}
+
+/** Under which conditions rows of changes were measured. */
+function describeWriting(
+  { rows, changeWindowMilliseconds }: BenchOptions,
+  fileSystem: string,
+  contenders: readonly Contender[],
+): string[] {
+  if (!rows.some((row) => row.share === "writable")) return [];
+  return [
+    `Rows of changes: all write to ${fileSystem}, in windows of ${changeWindowMilliseconds} ms; ` +
+      "what was changed is read back and compared after each.",
+    ...contenders.map(({ title, writableOptions }) => `  ${title}: ${writableOptions}`),
+  ];
 }
 
 function speedTable({ lines, contenders, ceilings }: Report): string {
@@ -94,11 +111,17 @@ function costTable({ lines, contenders }: Report): string {
 }
 
 export function jsonOf(report: Report): string {
-  const { options, machine, contenders, missing, lines, measured, ceilings } = report;
+  const { options, machine, fileSystem, contenders, missing, lines, measured, ceilings } = report;
   const document = {
     machine,
+    fileSystem,
     options: { ...options, rows: options.rows.map((row) => row.name) },
-    contenders: contenders.map(({ name, title, command }) => ({ name, title, command })),
+    contenders: contenders.map(({ name, title, command, writableCommand }) => ({
+      name,
+      title,
+      command,
+      writableCommand,
+    })),
     missing,
     rows: lines.map((line, index) => ({
       row: line.row.name,

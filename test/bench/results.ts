@@ -85,5 +85,5 @@ export function concludeLine(
 
 /** Whether a row is measured at a depth: the walk goes one step after another. */
 export function depthsOf(row: Row): readonly number[] {
-  return row.make === undefined ? [1] : DEPTHS;
+  return row.share === "walked" ? [1] : DEPTHS;
 }

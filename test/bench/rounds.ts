@@ -1,10 +1,11 @@
 /** Every daemon started, checked and warmed up; then rounds in which each has its turn at each row. */
 import type { Contender, Missing } from "./contenders.ts";
 import type { BenchOptions } from "./options.ts";
+import type { Workload } from "./pump.ts";
 import { depthsOf, type Measured } from "./results.ts";
 import { DEPTH_MAX, type Row } from "./rows.ts";
-import { loadOf, type Sample, sample, walks } from "./sample.ts";
-import { Target } from "./target.ts";
+import { type Load, loadOf, type Sample, sample, walksOf } from "./sample.ts";
+import { readTarget, type Target, writeTarget } from "./target.ts";
 
 export interface RoundsPlan extends BenchOptions {
   readonly daemonCore: number;
@@ -18,9 +19,14 @@ export interface RoundsResult {
 /** A contender with the sessions that the rows need. */
 interface Runner {
   readonly contender: Contender;
-  readonly targets: Target[];
+  readonly targets: Disposable[];
   /** What measures one row at one depth once. */
-  readonly trials: ReadonlyMap<string, (milliseconds: number) => Sample>;
+  readonly trials: ReadonlyMap<string, Trial>;
+}
+
+interface Trial {
+  warm(): Sample;
+  measure(): Sample;
 }
 
 export function runRounds(
@@ -43,13 +49,13 @@ export function runRounds(
     }
     for (let round = 0; round < plan.rounds; round++) {
       progress(`round ${round + 1} of ${plan.rounds}`);
-      for (const place of places) {
+      for (const place of places.filter(({ row }) => isMeasuredIn(round, row))) {
         for (let turn = 0; turn < runners.length; turn++) {
           // Each round begins with another daemon.
           const { contender, trials } = runners[(turn + round) % runners.length]!;
           const taken = samples.get(keyOf(place))!;
           const list = taken.get(contender.name) ?? [];
-          list.push(trials.get(keyOf(place))!(plan.windowMilliseconds));
+          list.push(trials.get(keyOf(place))!.measure());
           taken.set(contender.name, list);
         }
       }
@@ -61,26 +67,44 @@ export function runRounds(
   return { measured, failed };
 }
 
+/** Rows of changes have longer windows, and every second round only. */
+function isMeasuredIn(round: number, row: Row): boolean {
+  return row.share !== "writable" || round % 2 === 0;
+}
+
 /** @throws when the daemon does not start, or answers wrongly. */
 function startRunner(contender: Contender, plan: RoundsPlan): Runner {
-  const targets: Target[] = [];
-  const trials = new Map<string, (milliseconds: number) => Sample>();
+  const targets: Disposable[] = [];
+  const trials = new Map<string, Trial>();
+  const add = (row: Row, depth: number, target: Target<unknown>, load: Load) => {
+    const milliseconds =
+      row.share === "writable" ? plan.changeWindowMilliseconds : plan.windowMilliseconds;
+    trials.set(keyOf({ row, depth }), {
+      warm: () => sample(target, load, plan.warmMilliseconds, plan.oneCore),
+      measure: () => sample(target, load, milliseconds, plan.oneCore),
+    });
+  };
   try {
-    const streams = plan.rows.filter((row) => row.make !== undefined);
-    if (streams.length > 0) {
-      const target = new Target(contender, { ...plan, session: "handles", depth: DEPTH_MAX });
+    const streamPlan = { ...plan, depth: DEPTH_MAX };
+    const reading = plan.rows.filter((row) => row.share === "read-only");
+    if (reading.length > 0) {
+      const target = readTarget(contender, "handles", streamPlan);
       targets.push(target);
-      for (const row of streams) addStreams(trials, row, target, plan);
+      for (const row of reading) addStreams(row, target, plan, add);
     }
-    const walk = plan.rows.find((row) => row.make === undefined);
+    const walk = plan.rows.find((row) => row.share === "walked");
     if (walk !== undefined) {
-      const target = new Target(contender, { ...plan, session: "linux", depth: 1 });
+      const target = readTarget(contender, "linux", { ...plan, depth: 1 });
       targets.push(target);
-      trials.set(keyOf({ row: walk, depth: 1 }), (milliseconds) =>
-        sample(target, walks, milliseconds, plan.oneCore),
-      );
+      add(walk, 1, target, walksOf(target));
     }
-    for (const trial of trials.values()) trial(plan.warmMilliseconds);
+    const writing = plan.rows.filter((row) => row.share === "writable");
+    if (writing.length > 0) {
+      const target = writeTarget(contender, streamPlan);
+      targets.push(target);
+      for (const row of writing) addStreams(row, target, plan, add);
+    }
+    for (const trial of trials.values()) trial.warm();
   } catch (error) {
     for (const target of targets) target[Symbol.dispose]();
     throw error;
@@ -88,18 +112,17 @@ function startRunner(contender: Contender, plan: RoundsPlan): Runner {
   return { contender, targets, trials };
 }
 
-function addStreams(
-  trials: Map<string, (milliseconds: number) => Sample>,
-  row: Row,
-  target: Target,
+/** Each row at each depth, on a session of its kind of share. */
+function addStreams<F>(
+  row: Row & { readonly make: (facts: F, streams: number) => Workload },
+  target: Target<F>,
   plan: RoundsPlan,
+  add: (row: Row, depth: number, target: Target<unknown>, load: Load) => void,
 ): void {
   for (const depth of depthsOf(row)) {
     // Kept over all rounds: open handles and places in a listing go on where they were.
-    const load = loadOf(row.make!(target.facts, depth * plan.queues), depth);
-    trials.set(keyOf({ row, depth }), (milliseconds) =>
-      sample(target, load, milliseconds, plan.oneCore),
-    );
+    const workload = row.make(target.facts, depth * plan.queues);
+    add(row, depth, target, loadOf(target, workload, depth));
   }
 }
 

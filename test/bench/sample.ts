@@ -6,6 +6,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { TreeWalker } from "../frontend/tree-walker.ts";
 import { LatencyHistogram } from "./latency-histogram.ts";
 import type { Counted, Workload } from "./pump.ts";
+import type { ShareFacts } from "./share-facts.ts";
 import type { Target } from "./target.ts";
 
 export interface Sample {
@@ -32,10 +33,18 @@ export class WrongAnswers extends Error {
 
 const histogram = new LatencyHistogram();
 
-/** The quietest of some windows. @throws WrongAnswers, NoAnswer. */
+/** What one window is filled with. */
+export interface Load {
+  run(milliseconds: number, histogram: LatencyHistogram): Counted;
+  /** Before and after the timed part. */
+  prepare(): void;
+  verify(): void;
+}
+
+/** The quietest of some windows. @throws WrongAnswers, WrongData, NoAnswer. */
 export function sample(
-  target: Target,
-  load: (target: Target, milliseconds: number, histogram: LatencyHistogram) => Counted,
+  target: Target<unknown>,
+  load: Load,
   milliseconds: number,
   oneCore: boolean,
 ): Sample {
@@ -48,15 +57,16 @@ export function sample(
 }
 
 function window(
-  target: Target,
-  load: (target: Target, milliseconds: number, histogram: LatencyHistogram) => Counted,
+  target: Target<unknown>,
+  load: Load,
   milliseconds: number,
   oneCore: boolean,
 ): Sample {
   histogram.reset();
+  load.prepare();
   const daemonBefore = scheduled(taskFiles(target.daemon.pid));
   const ownBefore = scheduled(OWN_THREAD);
-  const counted = load(target, milliseconds, histogram);
+  const counted = load.run(milliseconds, histogram);
   const own = difference(scheduled(OWN_THREAD), ownBefore);
   const daemon = difference(scheduled(taskFiles(target.daemon.pid)), daemonBefore);
   if (counted.wrong > 0 || counted.operations === 0) {
@@ -64,6 +74,7 @@ function window(
       `${target.contender.title}: ${counted.wrong} of ${counted.operations} answers are wrong`,
     );
   }
+  load.verify();
   const elapsed = counted.seconds * 1e9;
   // On one core, each waits for the other all the time: what counts is what neither got.
   const disturbance = oneCore
@@ -80,9 +91,23 @@ function window(
 }
 
 /** A workload as a load. */
-export function loadOf(workload: Workload, depth: number) {
-  return (target: Target, milliseconds: number, into: LatencyHistogram): Counted =>
-    target.pump.run(workload, depth, milliseconds, into);
+export function loadOf(target: Target<unknown>, workload: Workload, depth: number): Load {
+  return {
+    run: (milliseconds, into) => target.pump.run(workload, depth, milliseconds, into),
+    prepare: () => {
+      for (const lane of target.lanes) workload.prepare?.(lane);
+    },
+    verify: () => workload.verify?.(target.lanes[0]!),
+  };
+}
+
+/** Whole walks as a load. */
+export function walksOf(target: Target<ShareFacts>): Load {
+  return {
+    run: (milliseconds, into) => walks(target, milliseconds, into),
+    prepare: () => {},
+    verify: () => {},
+  };
 }
 
 /** Bytes of one READ and of one READDIRPLUS of a walk: the kernel's read-ahead and its page. */
@@ -90,7 +115,7 @@ const WALK_READ_BYTES = 131_072;
 const WALK_LIST_BYTES = 4096;
 
 /** Whole walks, as many as fit; an operation is a file. Latencies are those of whole walks. */
-export function walks(target: Target, milliseconds: number, into: LatencyHistogram): Counted {
+function walks(target: Target<ShareFacts>, milliseconds: number, into: LatencyHistogram): Counted {
   let operations = 0;
   let requests = 0;
   const begin = performance.now();

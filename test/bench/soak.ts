@@ -12,8 +12,8 @@ import { join } from "node:path";
 import { makeBenchTree } from "./bench-tree.ts";
 import { CASTOREFS, castorefs, importTree } from "./contenders.ts";
 import { LatencyHistogram } from "./latency-histogram.ts";
-import { ROWS } from "./rows.ts";
-import { pinProcess, Target } from "./target.ts";
+import { mixed } from "./rows.ts";
+import { pinProcess, readTarget } from "./target.ts";
 
 const REQUESTS_DEFAULT = 200_000_000;
 const DEPTH = 32;
@@ -33,16 +33,15 @@ function soak(wanted: number, folder: string): boolean {
   makeBenchTree(tree);
   const shared = { folder: tree, store: join(folder, "store") };
   importTree(CASTOREFS, shared);
-  using target = new Target(castorefs(CASTOREFS, "castorefs", shared, []), {
+  using target = readTarget(castorefs(CASTOREFS, "castorefs", shared, []), "handles", {
     daemonCore: 1,
     oneCore: false,
     queues: 1,
     driverSpinMicroseconds: 50,
-    session: "handles",
     depth: DEPTH,
   });
   pinProcess(process.pid, 0);
-  const load = ROWS.find((row) => row.name === "mixed")!.make!(target.facts, DEPTH);
+  const load = mixed(target.facts, DEPTH);
   const samples: Sample[] = [];
   let requests = 0;
   let seconds = 0;

@@ -4,6 +4,7 @@
  * or throws after construction. Chains are cut as Linux cuts them:
  *
  *   header (40) │ arguments │ reply header (16) │ reply arguments  or  data pages of 4 KiB each
+ *   header (40) │ arguments │ payload pages of 4 KiB each │ reply header (16) │ reply arguments
  *
  * A slot's chain lies in an indirect table of its own, or, without INDIRECT_DESC, in a stretch of
  * the ring's table. The pages of a slot lie in descending order, so that no device can merge them.
@@ -65,8 +66,10 @@ export class RequestLane {
   readonly #requests: Uint32Array;
   readonly #replies: Uint32Array;
   readonly #pageOffsets: Uint32Array;
-  /** Per slot: the page that ends the chain now, or -1; and how many requests it carried. */
+  /** Per slot: the page that ends the data now, or -1; and how many requests it carried. */
   readonly #lastPages: Int32Array;
+  /** Per slot: the flags of its pages, which are a reply's (for the device to write) or a payload's. */
+  readonly #pageFlags: Uint16Array;
   readonly #sequences: Uint32Array;
   readonly #words32: Uint32Array;
   readonly #bytes: Uint8Array;
@@ -86,6 +89,7 @@ export class RequestLane {
     this.#replies = new Uint32Array(depth);
     this.#pageOffsets = new Uint32Array(depth * this.#pages);
     this.#lastPages = new Int32Array(depth).fill(-1);
+    this.#pageFlags = new Uint16Array(depth).fill(VRING_DESC_F_WRITE);
     this.#sequences = new Uint32Array(depth);
     this.#words32 = this.region.words32;
     this.#bytes = this.region.bytes;
@@ -130,25 +134,23 @@ export class RequestLane {
 
   /** Asks for attributes: GETATTR. */
   getattr(slot: number, nodeid: number): void {
-    const words = this.#argumentWords(slot);
+    const words = this.argumentWords(slot);
     this.#words32.fill(0, words, words + fuseGetattrIn.size / 4);
-    this.#submit(slot, op.FUSE_GETATTR, nodeid, fuseGetattrIn.size, 104);
+    this.submit(slot, op.FUSE_GETATTR, nodeid, fuseGetattrIn.size, 104);
   }
 
   /** Looks up `name[start, end)`: LOOKUP. */
   lookup(slot: number, parent: number, name: Uint8Array, start = 0, end = name.length): void {
-    let at = this.#requests[slot]! + fuseInHeader.size;
-    for (let index = start; index < end; index++) this.#bytes[at++] = name[index]!;
-    this.#bytes[at] = 0;
-    this.#submit(slot, op.FUSE_LOOKUP, parent, end - start + 1, fuseEntryOut.size);
+    const args = this.putName(slot, 0, name, start, end);
+    this.submit(slot, op.FUSE_LOOKUP, parent, args, fuseEntryOut.size);
   }
 
   /** FORGET, which has no reply: the chain comes back empty. */
   forget(slot: number, nodeid: number, count: number): void {
-    const words = this.#argumentWords(slot);
+    const words = this.argumentWords(slot);
     this.#words32[words] = count;
     this.#words32[words + 1] = 0;
-    this.#submit(slot, op.FUSE_FORGET, nodeid, fuseForgetIn.size, -1);
+    this.submit(slot, op.FUSE_FORGET, nodeid, fuseForgetIn.size, -1);
   }
 
   readlink(slot: number, nodeid: number): void {
@@ -251,17 +253,17 @@ export class RequestLane {
   }
 
   #openWith(slot: number, opcode: number, nodeid: number, flags: number): void {
-    const words = this.#argumentWords(slot);
+    const words = this.argumentWords(slot);
     this.#words32[words] = flags;
     this.#words32[words + 1] = 0;
-    this.#submit(slot, opcode, nodeid, fuseOpenIn.size, fuseOpenOut.size);
+    this.submit(slot, opcode, nodeid, fuseOpenIn.size, fuseOpenOut.size);
   }
 
   #releaseWith(slot: number, opcode: number, nodeid: number, fh: number): void {
-    const words = this.#argumentWords(slot);
+    const words = this.argumentWords(slot);
     this.#words32.fill(0, words, words + fuseReleaseIn.size / 4);
-    this.#putU64(words, fh);
-    this.#submit(slot, opcode, nodeid, fuseReleaseIn.size, 0);
+    this.putU64(words, fh);
+    this.submit(slot, opcode, nodeid, fuseReleaseIn.size, 0);
   }
 
   #readWith(
@@ -273,8 +275,8 @@ export class RequestLane {
     offsetHigh: number,
     size: number,
   ): void {
-    const words = this.#argumentWords(slot);
-    this.#putU64(words, fh);
+    const words = this.argumentWords(slot);
+    this.putU64(words, fh);
     this.#words32[words + fuseReadIn.at.offset / 4] = offsetLow;
     this.#words32[words + fuseReadIn.at.offset / 4 + 1] = offsetHigh;
     this.#words32[words + fuseReadIn.at.size / 4] = size;
@@ -283,33 +285,55 @@ export class RequestLane {
   }
 
   /** A request whose reply is a header and `replyBytes` of arguments; -1: no reply at all. */
-  #submit(slot: number, opcode: number, nodeid: number, args: number, replyBytes: number): void {
+  submit(slot: number, opcode: number, nodeid: number, args: number, replyBytes: number): void {
     const afterHeader = replyBytes > 0 ? REPLY_ARGUMENTS : -1;
     this.#setReply(slot, REPLY_ARGUMENTS, replyBytes, -1);
-    this.#finish(slot, opcode, nodeid, args, replyBytes < 0 ? -1 : REPLY_HEADER, afterHeader);
+    if (replyBytes >= 0) this.#setReply(slot, REPLY_HEADER, fuseOutHeader.size, afterHeader);
+    this.#finish(slot, opcode, nodeid, args, replyBytes < 0 ? -1 : REPLY_HEADER);
   }
 
-  /** A request whose reply is a header and data, in pages. */
-  #submitData(slot: number, opcode: number, nodeid: number, args: number, size: number): void {
-    const last = ((size + PAGE - 1) / PAGE) | 0;
-    const before = this.#lastPages[slot]!;
-    if (before >= 0 && before !== last - 1) {
-      this.#setReply(slot, FIRST_PAGE + before, PAGE, FIRST_PAGE + before + 1);
-    }
-    this.#lastPages[slot] = last - 1;
-    if (last > 0) this.#setReply(slot, FIRST_PAGE + last - 1, size - (last - 1) * PAGE, -1);
-    this.#finish(slot, opcode, nodeid, args, REPLY_HEADER, last > 0 ? FIRST_PAGE : -1);
-  }
-
-  /** Writes the header, links the parts, and puts the chain into the avail ring. */
-  #finish(
+  /** A request that carries `size` bytes of payload in its pages; its reply is as of `submit`. */
+  submitPayload(
     slot: number,
     opcode: number,
     nodeid: number,
     args: number,
-    reply: number,
-    afterReplyHeader: number,
+    size: number,
+    replyBytes: number,
   ): void {
+    this.#endPages(slot, size, 0, REPLY_HEADER);
+    this.#setReply(slot, REPLY_ARGUMENTS, replyBytes, -1);
+    this.#setReply(slot, REPLY_HEADER, fuseOutHeader.size, REPLY_ARGUMENTS);
+    this.#finish(slot, opcode, nodeid, args, FIRST_PAGE);
+  }
+
+  /** A request whose reply is a header and data, in pages. */
+  #submitData(slot: number, opcode: number, nodeid: number, args: number, size: number): void {
+    this.#endPages(slot, size, VRING_DESC_F_WRITE, -1);
+    this.#setReply(slot, REPLY_HEADER, fuseOutHeader.size, size > 0 ? FIRST_PAGE : -1);
+    this.#finish(slot, opcode, nodeid, args, REPLY_HEADER);
+  }
+
+  /** Has the pages carry `size` bytes, `after` follow the last one, and all have these flags. */
+  #endPages(slot: number, size: number, flags: number, after: number): void {
+    if (this.#pageFlags[slot] !== flags) {
+      for (let page = 0; page < this.#pages; page++) {
+        this.#link(slot, FIRST_PAGE + page, PAGE, flags, FIRST_PAGE + page + 1);
+      }
+      this.#pageFlags[slot] = flags;
+      this.#lastPages[slot] = -1;
+    }
+    const last = (((size + PAGE - 1) / PAGE) | 0) - 1;
+    const before = this.#lastPages[slot]!;
+    if (before >= 0 && before !== last) {
+      this.#link(slot, FIRST_PAGE + before, PAGE, flags, FIRST_PAGE + before + 1);
+    }
+    this.#lastPages[slot] = last;
+    if (last >= 0) this.#link(slot, FIRST_PAGE + last, size - last * PAGE, flags, after);
+  }
+
+  /** Writes the header, links it with what follows it, and puts the chain into the avail ring. */
+  #finish(slot: number, opcode: number, nodeid: number, args: number, next: number): void {
     const words = this.#words32;
     const header = this.#requests[slot]! >>> 2;
     const sequence = (this.#sequences[slot]! + 1) >>> 0;
@@ -318,10 +342,9 @@ export class RequestLane {
     words[header + 1] = opcode;
     words[header + 2] = sequence;
     words[header + 3] = slot;
-    this.#putU64(header + 4, nodeid);
-    this.#link(slot, HEADER, fuseInHeader.size, 0, args > 0 ? ARGUMENTS : reply);
-    if (args > 0) this.#link(slot, ARGUMENTS, args, 0, reply);
-    if (reply >= 0) this.#setReply(slot, REPLY_HEADER, fuseOutHeader.size, afterReplyHeader);
+    this.putU64(header + 4, nodeid);
+    this.#link(slot, HEADER, fuseInHeader.size, 0, args > 0 ? ARGUMENTS : next);
+    if (args > 0) this.#link(slot, ARGUMENTS, args, 0, next);
     this.queue.ring.push(this.#indirect ? slot : slot * this.#stride);
     this.inFlight++;
   }
@@ -338,12 +361,21 @@ export class RequestLane {
     this.#words32[word + 1] = next < 0 ? flags : (flags | VRING_DESC_F_NEXT | (target << 16)) >>> 0;
   }
 
-  #argumentWords(slot: number): number {
+  /** Index in the region's 32-bit words of the slot's arguments. */
+  argumentWords(slot: number): number {
     return (this.#requests[slot]! + fuseInHeader.size) >>> 2;
   }
 
-  #putU64(word: number, value: number): void {
+  putU64(word: number, value: number): void {
     this.#words32[word] = value % TWO_32;
     this.#words32[word + 1] = value / TWO_32;
+  }
+
+  /** Puts `name[start, end)` and a NUL behind `at` bytes of arguments; returns their length then. */
+  putName(slot: number, at: number, name: Uint8Array, start: number, end: number): number {
+    const first = this.#requests[slot]! + fuseInHeader.size + at;
+    for (let index = start; index < end; index++) this.#bytes[first + index - start] = name[index]!;
+    this.#bytes[first + end - start] = 0;
+    return at + end - start + 1;
   }
 }
