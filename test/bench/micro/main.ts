@@ -7,6 +7,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { ratio, renderTable } from "../table.ts";
 import { codecs, summed } from "./codecs.ts";
+import { copies } from "./copies.ts";
 import { inodes } from "./inodes.ts";
 import { requests } from "./requests.ts";
 import type { MicroResult } from "./stopwatch.ts";
@@ -19,7 +20,7 @@ if (values.against !== undefined) {
   const saved = JSON.parse(readFileSync(values.against, "utf8")) as MicroResult[];
   for (const { name, nanoseconds } of saved) before.set(name, nanoseconds);
 }
-const results = [...codecs(), ...inodes(), ...(await requests())];
+const results = [...codecs(), ...copies(), ...inodes(), ...(await requests())];
 const rows = results.map(({ name, nanoseconds }) => {
   const was = before.get(name);
   return [name, nanoseconds.toFixed(0), was === undefined ? "" : ratio(nanoseconds / was)];
