@@ -5,6 +5,7 @@
  */
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { drainFd, PollSet } from "node-vhost-user";
+import type { Modifications } from "../fuse/modifications.ts";
 import type { ToDevice } from "./messages.ts";
 import { type ParkedRequests, TICK_MILLISECONDS } from "./parked-requests.ts";
 import type { TouchLog } from "./touch-log.ts";
@@ -14,6 +15,12 @@ import type { TouchLog } from "./touch-log.ts";
  * long, with the machine paused; afterwards they are refused.
  */
 export const STOP_GRACE_MILLISECONDS = 3_000;
+
+/**
+ * And for what its parked requests wait for in the layer: a write that is refused is data lost, and
+ * the layer's disk is here.
+ */
+export const LAYER_STOP_GRACE_MILLISECONDS = 20_000;
 
 /** Rings that stop so soon after one another stop together: they share the wait. */
 const STOPS_TOGETHER_MILLISECONDS = 1_000;
@@ -31,6 +38,8 @@ export interface ControlPortOptions {
   readonly reopenBlobs: () => void;
   /** Lets go of what was removed from the store. */
   readonly trim: () => void;
+  /** Of a share that can be written to. Its layer thread writes the wake eventfd, too. */
+  readonly modifications?: Pick<Modifications, "layerChanged" | "tick" | "onProgress"> | undefined;
 }
 
 export class ControlPort implements Disposable {
@@ -42,8 +51,10 @@ export class ControlPort implements Disposable {
   readonly #touches: TouchLog | undefined;
   readonly #reopenBlobs: () => void;
   readonly #trim: () => void;
+  readonly #modifications: ControlPortOptions["modifications"];
   readonly #poll = new PollSet(1);
-  #graceEnd = Number.NEGATIVE_INFINITY;
+  /** When the rings that are stopping began to. */
+  #stopping = Number.NEGATIVE_INFINITY;
 
   constructor(options: ControlPortOptions) {
     this.wakeFd = options.wakeFd;
@@ -52,6 +63,11 @@ export class ControlPort implements Disposable {
     this.#touches = options.touches;
     this.#reopenBlobs = options.reopenBlobs;
     this.#trim = options.trim;
+    this.#modifications = options.modifications;
+    if (this.#modifications !== undefined) {
+      this.#modifications.onProgress = (ticket, errno) =>
+        this.parked.layer.progressed(ticket, errno);
+    }
     this.#poll.set(0, options.wakeFd);
   }
 
@@ -60,9 +76,10 @@ export class ControlPort implements Disposable {
     drainFd(this.wakeFd);
     for (;;) {
       const received: { message: ToDevice } | undefined = receiveMessageOnPort(this.#port);
-      if (received === undefined) return;
+      if (received === undefined) break;
       this.#follow(received.message);
     }
+    this.#modifications?.layerChanged();
   }
 
   #follow(message: ToDevice): void {
@@ -85,16 +102,29 @@ export class ControlPort implements Disposable {
     }
   }
 
-  /** How long the device thread may block before `tick` is due; -1: for ever. */
+  /**
+   * How long the device thread may block before `tick` is due; -1: for ever. To be asked right before
+   * it does: what was changed since `tick` may be due sooner.
+   */
   get pollMilliseconds(): number {
     const idle = this.parked.waiting === 0 && this.#touches?.isEmpty !== false;
-    return idle ? FOREVER : TICK_MILLISECONDS;
+    const due = idle ? FOREVER : TICK_MILLISECONDS;
+    const layerDue = this.#tickLayer();
+    if (layerDue < 0) return due;
+    return due < 0 ? layerDue : Math.min(due, layerDue);
   }
 
-  /** What is due by now: deadlines, and reports of what was read. */
+  /** What is due by now: deadlines, reports of what was read, and writing back. */
   tick(): void {
     this.parked.tick();
     this.#touches?.tick();
+    this.#tickLayer();
+  }
+
+  #tickLayer(): number {
+    const modifications = this.#modifications;
+    if (modifications === undefined) return FOREVER;
+    return Math.ceil(modifications.tick(performance.now()));
   }
 
   /**
@@ -103,12 +133,14 @@ export class ControlPort implements Disposable {
    */
   readonly waitWhileStopping = (): boolean => {
     const now = performance.now();
-    if (now > this.#graceEnd + STOPS_TOGETHER_MILLISECONDS) {
-      this.#graceEnd = now + STOP_GRACE_MILLISECONDS;
-    }
+    const grace =
+      this.parked.layer.waiting > 0 ? LAYER_STOP_GRACE_MILLISECONDS : STOP_GRACE_MILLISECONDS;
+    if (now > this.#stopping + grace + STOPS_TOGETHER_MILLISECONDS) this.#stopping = now;
+    const left = this.#stopping + grace - now;
     this.parked.flush();
-    if (this.stopped || now >= this.#graceEnd) return false;
-    this.#poll.wait(Math.ceil(this.#graceEnd - now));
+    if (this.stopped || left <= 0) return false;
+    const due = this.#tickLayer();
+    this.#poll.wait(Math.ceil(due < 0 ? left : Math.min(due, left)));
     this.take();
     return true;
   };

@@ -5,14 +5,22 @@
  *
  *     request ──▶ wants ──▶ message to the control thread ──▶ … ──▶ settled ──▶ request is ready
  *
+ * What waits for a writable layer instead is handed on to LayerWaits.
+ *
  * Nothing in here is on the way of a request that is answered at once.
  */
-
 import { assert } from "../base/assert.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Misses } from "../store/misses.ts";
 import type { WantedObject } from "../store/object-fetcher.ts";
+import { LayerWaits } from "./layer-waits.ts";
 import type { Want } from "./messages.ts";
+import {
+  newParkedRequest,
+  type OpenWant,
+  type ParkedRequest,
+  type Resumable,
+} from "./parked-request.ts";
 
 /** Objects asked for at a time; requests that want others wait for their turn. */
 export const WANTS_MAX = 4096;
@@ -29,32 +37,6 @@ export const TIMEOUTS_MAX = 20;
 /** How exact deadlines are: while anything waits they are looked at so often. */
 export const TICK_MILLISECONDS = 250;
 
-/** A queue, as far as its parked requests need it. */
-export interface Resumable {
-  /** The request is ready: run it again, or refuse it if it has `failed`. */
-  resume(request: ParkedRequest): void;
-}
-
-export interface ParkedRequest {
-  readonly queue: Resumable;
-  readonly head: number;
-  /** When it was parked first, and when it is refused if nothing happens. */
-  readonly since: number;
-  deadline: number;
-  reruns: number;
-  failed: boolean;
-  /** What it waits for; empty: a turn to ask. */
-  readonly wants: Set<OpenWant>;
-}
-
-/** An object that was asked for. */
-export interface OpenWant {
-  readonly id: number;
-  readonly key: string;
-  readonly object: WantedObject;
-  readonly requests: Set<ParkedRequest>;
-}
-
 export interface ParkedRequestsOptions {
   /** Holds what the request that is about to be parked lacks. */
   readonly misses: Misses;
@@ -69,6 +51,8 @@ export interface ParkedRequestsOptions {
 }
 
 export class ParkedRequests {
+  /** Requests that wait for the layer. */
+  readonly layer: LayerWaits;
   readonly #misses: Misses;
   readonly #timeout: number;
   readonly #logger: Logger;
@@ -92,11 +76,12 @@ export class ParkedRequests {
     this.#post = options.post;
     this.#lost = options.lost ?? (() => {});
     this.#now = options.now ?? (() => performance.now());
+    this.layer = new LayerWaits(options.logger, this.#now);
   }
 
   /** Requests that wait. */
   get waiting(): number {
-    return this.#waiting.size;
+    return this.#waiting.size + this.layer.waiting;
   }
 
   /** Objects that were asked for and are not there. */
@@ -114,7 +99,7 @@ export class ParkedRequests {
    * when the same request was parked before.
    */
   park(queue: Resumable, head: number, earlier?: ParkedRequest): ParkedRequest {
-    const request = earlier ?? this.#newRequest(queue, head);
+    const request = earlier ?? newParkedRequest(queue, head, this.#now());
     const { wanted } = this.#misses;
     assert(wanted.length > 0, "a request is parked that lacks nothing");
     request.reruns += 1;
@@ -130,6 +115,21 @@ export class ParkedRequests {
     for (const object of wanted) this.#want(request, object);
     this.#misses.clear();
     if (request.wants.size === 0) this.#stalled.add(request);
+    return request;
+  }
+
+  /**
+   * The same for one that waits for the layer: to be run again, or (with a `ticket`, see SyncTicket)
+   * performed already.
+   */
+  parkForLayer(
+    queue: Resumable,
+    head: number,
+    ticket: number,
+    earlier?: ParkedRequest,
+  ): ParkedRequest {
+    const request = earlier ?? newParkedRequest(queue, head, this.#now());
+    this.layer.park(request, ticket);
     return request;
   }
 
@@ -168,11 +168,13 @@ export class ParkedRequests {
   /** The queue of the request has stopped: it is forgotten. */
   drop(request: ParkedRequest): void {
     this.#leave(request);
+    this.layer.drop(request);
     this.#unstall();
   }
 
   /** Refuses what has waited too long. To be called every TICK_MILLISECONDS, or more often. */
   tick(): void {
+    this.layer.tick();
     if (this.#waiting.size === 0) return;
     const now = this.#now();
     if (now < this.#nextTick) return;
@@ -184,11 +186,6 @@ export class ParkedRequests {
       this.#fail(request);
     }
     this.#unstall();
-  }
-
-  #newRequest(queue: Resumable, head: number): ParkedRequest {
-    const since = this.#now();
-    return { queue, head, since, deadline: since, reruns: 0, failed: false, wants: new Set() };
   }
 
   #nextDeadline({ since }: ParkedRequest): number {

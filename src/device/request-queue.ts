@@ -2,7 +2,8 @@
  * One virtqueue being served: chains in, FUSE replies out, in batches: one used.idx publish and at
  * most one notification for each. Owned by the device thread; allocates nothing per request.
  *
- * A request that lacks something is parked: its head stays taken, and it is answered out of order.
+ * A request that lacks something, or has to wait for the layer, is parked: its head stays taken, and
+ * it is answered out of order.
  */
 import { signalFd } from "node-vhost-user";
 import { EINTR } from "../base/errno.ts";
@@ -13,7 +14,8 @@ import { CopyList } from "../virtio/copy-list.ts";
 import type { GuestMemory } from "../virtio/guest-memory.ts";
 import type { NativeCopy } from "../virtio/native-copy.ts";
 import { NONE, type RingLayout, SplitQueue } from "../virtio/split-queue.ts";
-import type { ParkedRequest, ParkedRequests, Resumable } from "./parked-requests.ts";
+import type { ParkedRequest, Resumable } from "./parked-request.ts";
+import type { ParkedRequests } from "./parked-requests.ts";
 import { ReplyBatch } from "./reply-batch.ts";
 
 /** Chains answered from one queue before the others get their turn. */
@@ -52,7 +54,7 @@ export class RequestQueue implements Resumable {
     const ring = this.#ring!;
     ring.reload(head);
     const written = this.#answer(ring.chain);
-    if (written === PARKED) this.#parked.add(this.#parking.park(this, head));
+    if (written === PARKED) this.#parked.add(this.#park(head));
     return written;
   };
   #kickFd = -1;
@@ -142,8 +144,9 @@ export class RequestQueue implements Resumable {
     } while (this.#parked.size > 0 && wait());
     for (const request of this.#parked) {
       ring.reload(request.head);
-      const { readable, writable } = ring.chain;
-      ring.complete(request.head, this.#server.refuse(readable, writable, EINTR));
+      request.failed = true;
+      request.errno = EINTR;
+      ring.complete(request.head, this.#answerParked(ring.chain, request));
       this.#parking.drop(request);
     }
     this.#parked.clear();
@@ -175,7 +178,7 @@ export class RequestQueue implements Resumable {
       answered += 1;
       if (written === PARKED) {
         this.#copies.discard();
-        this.#parked.add(this.#parking.park(this, head));
+        this.#parked.add(this.#park(head));
         continue;
       }
       batch.add(head, written);
@@ -196,12 +199,9 @@ export class RequestQueue implements Resumable {
     this.#copies.makeAtOnce();
     for (const request of batch) {
       ring.reload(request.head);
-      const { readable, writable } = ring.chain;
-      const written = request.failed
-        ? this.#server.refuse(readable, writable)
-        : this.#answer(ring.chain);
+      const written = this.#answerParked(ring.chain, request);
       if (written === PARKED) {
-        this.#parking.park(this, request.head, request);
+        this.#park(request.head, request);
         continue;
       }
       this.#parked.delete(request);
@@ -236,6 +236,23 @@ export class RequestQueue implements Resumable {
     if (malformed === undefined) return this.#server.handle(readable, writable);
     this.#complain("malformed descriptor chain", malformed);
     return this.#server.refuse(readable, writable);
+  }
+
+  /** The same for a request that was parked and is ready. */
+  #answerParked(chain: Chain, { ticket, failed, errno }: ParkedRequest): number {
+    const { readable, writable } = chain;
+    if (ticket > 0) return this.#server.conclude(readable, writable, errno);
+    if (!failed) return this.#answer(chain);
+    return this.#server.refuse(readable, writable, errno === 0 ? undefined : errno);
+  }
+
+  /** Parks the request that was just answered PARKED. */
+  #park(head: number, earlier?: ParkedRequest): ParkedRequest {
+    const server = this.#server;
+    const why = server.parkedFor;
+    if (why === "missing") return this.#parking.park(this, head, earlier);
+    const ticket = why === "syncing" ? server.ticket : 0;
+    return this.#parking.parkForLayer(this, head, ticket, earlier);
   }
 
   #complain(message: string, reason: string): void {

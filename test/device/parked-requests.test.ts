@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import { blake3 } from "../../src/castore/blake3.ts";
 import type { Digest } from "../../src/castore/digest.ts";
 import type { Want } from "../../src/device/messages.ts";
+import type { ParkedRequest } from "../../src/device/parked-request.ts";
 import {
-  type ParkedRequest,
   ParkedRequests,
   RERUNS_MAX,
   TICK_MILLISECONDS,

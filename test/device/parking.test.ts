@@ -41,6 +41,7 @@ function setUp() {
   const unwanted: number[] = [];
   const refused: [head: number, errno: number][] = [];
   const server = {
+    parkedFor: "missing",
     handle: (_: Readable, { length }: Writable) => {
       const head = length - REPLY_BYTES;
       if (!lacking.has(head)) return head + 1;
