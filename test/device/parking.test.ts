@@ -2,7 +2,7 @@
 import { EventFd } from "node-vhost-user";
 import { describe, expect, test } from "vitest";
 import { VRING_DESC_F_WRITE, vringAvail, vringDesc, vringUsed } from "../../src/abi/virtio.ts";
-import { EINTR, EIO } from "../../src/base/errno.ts";
+import { EINTR, EIO, ENOSPC } from "../../src/base/errno.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import type { Readable, Writable } from "../../src/base/segments.ts";
 import { blake3 } from "../../src/castore/blake3.ts";
@@ -40,10 +40,22 @@ function setUp() {
   const wanted: Want[] = [];
   const unwanted: number[] = [];
   const refused: [head: number, errno: number][] = [];
+  const waiting = new Set<number>();
+  /** Tickets by head: of requests that are performed but for the disk. */
+  const syncing = new Map<number, number>();
+  const handled: number[] = [];
+  const concluded: [head: number, errno: number][] = [];
   const server = {
     parkedFor: "missing",
+    ticket: 0,
     handle: (_: Readable, { length }: Writable) => {
       const head = length - REPLY_BYTES;
+      handled.push(head);
+      server.ticket = syncing.get(head) ?? 0;
+      server.parkedFor = "missing";
+      if (server.ticket > 0) server.parkedFor = "syncing";
+      else if (waiting.has(head)) server.parkedFor = "waiting";
+      if (server.parkedFor !== "missing") return PARKED;
       if (!lacking.has(head)) return head + 1;
       misses.add("blob", blake3(Uint8Array.of(head)).bytes, 0, false);
       return PARKED;
@@ -52,7 +64,11 @@ function setUp() {
       refused.push([length - REPLY_BYTES, errno]);
       return 16;
     },
-  } as unknown as FuseServer;
+    conclude: (_: Readable, { length }: Writable, errno: number) => {
+      concluded.push([length - REPLY_BYTES, errno]);
+      return 17;
+    },
+  };
   const parked = new ParkedRequests({
     misses,
     timeoutMilliseconds: 1000,
@@ -64,7 +80,8 @@ function setUp() {
   });
   const native = { copies: new Float64Array(0), run: (_: number, end: number) => end };
   const makeMemory = () => new GuestMemory([{ guestAddress: 0, hostAddress: HOST, buffer }]);
-  const queue = new RequestQueue(1, false, server, native, parked, silentLogger);
+  const fuse = server as unknown as FuseServer;
+  const queue = new RequestQueue(1, false, fuse, native, parked, silentLogger);
   const follow = (memory = makeMemory(), lastAvail = 0) =>
     queue.follow(memory, {
       size: SIZE,
@@ -108,6 +125,10 @@ function setUp() {
     queue,
     parked,
     lacking,
+    waiting,
+    syncing,
+    handled,
+    concluded,
     refused,
     wanted,
     unwanted,
@@ -223,6 +244,104 @@ describe("a parked request", () => {
       answered.push(...used().map(([head]) => head));
     }
     expect(answered.sort((a, b) => a - b)).toEqual([...flood, 251]);
+  });
+});
+
+describe("a request that waits for the layer", () => {
+  test("is run again when the layer has got on, as often as it takes", () => {
+    const { queue, parked, waiting, push, used, handled } = setUp();
+    waiting.add(2);
+    push(1, 2, 3);
+    serveAll(queue);
+    expect(used().map(([head]) => head)).toEqual([1, 3]);
+    for (let round = 0; round < 100; round++) {
+      parked.layer.progressed(0, 0);
+      serveAll(queue);
+    }
+    waiting.clear();
+    parked.layer.progressed(0, 0);
+    serveAll(queue);
+    expect(used()).toEqual([[2, 3]]);
+    expect(handled.filter((head) => head === 2).length).toBe(102);
+    expect(parked.waiting).toBe(0);
+  });
+
+  test("is concluded when its ticket settles, and not run again", () => {
+    const { queue, parked, syncing, push, used, handled, concluded } = setUp();
+    syncing.set(2, 7).set(3, 8);
+    push(2, 3);
+    serveAll(queue);
+    parked.layer.progressed(7, 0);
+    parked.layer.progressed(8, ENOSPC);
+    serveAll(queue);
+    expect(used()).toEqual([
+      [2, 17],
+      [3, 17],
+    ]);
+    expect(concluded).toEqual([
+      [2, 0],
+      [3, ENOSPC],
+    ]);
+    expect(handled).toEqual([2, 3]);
+  });
+
+  test("may lack something first, then wait, and then be performed but for the disk", () => {
+    const { queue, parked, lacking, waiting, syncing, settle, push, used, concluded } = setUp();
+    lacking.add(2);
+    push(2);
+    serveAll(queue);
+    waiting.add(2);
+    settle(2);
+    serveAll(queue);
+    waiting.clear();
+    syncing.set(2, 1);
+    parked.layer.progressed(0, 0);
+    serveAll(queue);
+    expect(used()).toEqual([]);
+    parked.layer.progressed(1, 0);
+    serveAll(queue);
+    expect([used(), concluded]).toEqual([[[2, 17]], [[2, 0]]]);
+    expect(parked.waiting).toBe(0);
+  });
+
+  test("is forgotten when the ring is dropped", () => {
+    const { queue, parked, waiting, syncing, push, used, follow, handled } = setUp();
+    waiting.add(2);
+    syncing.set(3, 1);
+    push(2, 3);
+    serveAll(queue);
+    queue.stop();
+    expect(parked.waiting).toBe(0);
+    parked.layer.progressed(1, 0);
+    follow(undefined, 2);
+    serveAll(queue);
+    expect([used(), handled]).toEqual([[], [2, 3]]);
+  });
+
+  test("is answered before a ring stops: by what comes in time, or with EINTR", () => {
+    const { queue, parked, waiting, syncing, push, used, concluded, refused } = setUp();
+    waiting.add(1).add(2);
+    syncing.set(3, 1).set(4, 2);
+    push(1, 2, 3, 4);
+    serveAll(queue);
+    waiting.delete(1);
+    let waits = 0;
+    queue.finish(() => {
+      waits += 1;
+      if (waits === 1) parked.layer.progressed(1, 0);
+      return waits === 1;
+    });
+    expect(
+      used()
+        .map(([head]) => head)
+        .sort(),
+    ).toEqual([1, 2, 3, 4]);
+    expect(concluded).toEqual([
+      [3, 0],
+      [4, EINTR],
+    ]);
+    expect(refused).toEqual([[2, EINTR]]);
+    expect(parked.waiting).toBe(0);
   });
 });
 
