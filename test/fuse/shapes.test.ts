@@ -13,6 +13,8 @@ import { vringDesc } from "../../src/abi/virtio.ts";
 import type { SplitQueue } from "../../src/virtio/split-queue.ts";
 import { FakeDriver, INDIRECT, NEXT, WRITE } from "../virtio/fake-driver.ts";
 import { args, Kernel, readArgs, requestBytes } from "./kernel.ts";
+import { MODIFYING_REQUESTS } from "./modifying-requests.ts";
+import { RecordingFileSystem } from "./recording-modifications.ts";
 import { DIRECTORY, HELLO, LINK, MAPPED, MAPPED_BYTES, ROOT } from "./stub-file-system.ts";
 
 interface Shape {
@@ -76,6 +78,26 @@ test.each(shapes)("$name is answered the same in pieces of any size", ({ bytes, 
       expect(got.slice(written).every((byte) => byte === 0xee)).toBe(true);
     }),
     { numRuns: 60 },
+  );
+});
+
+/** Those that fit where requests lie. */
+const modifying = MODIFYING_REQUESTS.map(({ name, opcode, nodeid, parts, call }) => {
+  return { name, call, bytes: requestBytes(opcode, nodeid, ...parts) };
+}).filter(({ bytes }) => bytes.length < 4000);
+
+test.each(modifying)("$name is asked the same in pieces of any size", ({ bytes, call }) => {
+  fc.assert(
+    fc.property(cuts, fc.boolean(), (request, indirect) => {
+      const fs = new RecordingFileSystem();
+      const kernel = Kernel.mounted(fs);
+      const driver = new FakeDriver({ size: 64 });
+      const queue = driver.start();
+      offer(driver, bytes, request, 512, [16], indirect);
+      serve(kernel, queue);
+      expect(fs.modifications.calls).toEqual([call]);
+    }),
+    { numRuns: 20 },
   );
 });
 
