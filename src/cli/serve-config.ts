@@ -3,10 +3,12 @@ import type { LogLevel } from "../base/logger.ts";
 import { Digest } from "../castore/digest.ts";
 import {
   DEVICES_MAX,
+  LAYER_MEMORY_DEFAULT,
   type ListenAddress,
   type PrefetchPlan,
   type ServeConfig,
   type SourcesConfig,
+  type WritableConfig,
 } from "../daemon/serve-config.ts";
 import type { VerifyMode } from "../store/chunk-finder.ts";
 import { CommandError } from "./command-error.ts";
@@ -40,6 +42,10 @@ export interface ServeOptions {
   readonly trustChunkLists?: true;
   readonly prefetch?: string;
   readonly record?: string;
+  readonly writable?: true;
+  readonly layer?: string;
+  readonly layerMemory?: number;
+  readonly layerSize?: number;
   readonly logLevel: LogLevel;
 }
 
@@ -48,6 +54,7 @@ export function serveConfig(options: ServeOptions): ServeConfig {
   const { root } = options;
   if (root !== undefined && Digest.looksLike(root)) parseDigest(root);
   const sources = sourcesConfig(options);
+  const writable = writableConfig(options);
   return Object.freeze({
     storeDirectory: requiredStore(options.store),
     listen: listenAddresses(options),
@@ -62,6 +69,7 @@ export function serveConfig(options: ServeOptions): ServeConfig {
     verify: options.verify,
     ...(sources === undefined ? {} : { sources }),
     ...(options.record === undefined ? {} : { recordPath: options.record }),
+    ...(writable === undefined ? {} : { writable }),
   });
 }
 
@@ -79,6 +87,30 @@ function sourcesConfig(options: ServeOptions): SourcesConfig | undefined {
     ...(sourceConcurrency === undefined ? {} : { concurrency: sourceConcurrency }),
     ...(sourceBandwidth === undefined ? {} : { bytesPerSecond: sourceBandwidth }),
     ...(prefetch === undefined ? {} : { prefetch: prefetchPlan(prefetch, options.root) }),
+  });
+}
+
+function writableConfig(options: ServeOptions): WritableConfig | undefined {
+  const { writable, layer, layerMemory, layerSize, root, socketPath = [] } = options;
+  if (writable === undefined) {
+    if (layer !== undefined) throw needsWritable("--layer");
+    if (layerMemory !== undefined) throw needsWritable("--layer-memory");
+    if (layerSize !== undefined) throw needsWritable("--layer-size");
+    return undefined;
+  }
+  if (root === undefined) {
+    throw usage("--writable needs a root", "give --root NAME or DIGEST, too");
+  }
+  if (socketPath.length > 1) {
+    throw usage(
+      "a writable share is for one virtual machine",
+      "start a daemon for each, with a layer of its own; all may use the same store",
+    );
+  }
+  return Object.freeze({
+    memoryBytes: layerMemory ?? LAYER_MEMORY_DEFAULT,
+    layerBytes: layerSize,
+    ...(layer === undefined ? {} : { layerDirectory: layer }),
   });
 }
 
@@ -139,6 +171,10 @@ function checkedPath(path: string): string {
     `a socket's path has 1 to ${SOCKET_PATH_BYTES_MAX} bytes, not ${Buffer.byteLength(path)}`,
     "choose a shorter directory, such as /run",
   );
+}
+
+function needsWritable(option: string): CommandError {
+  return usage(`${option} needs a share that can be written to`, "give --writable, too");
 }
 
 function needsSource(option: string): CommandError {

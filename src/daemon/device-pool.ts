@@ -11,7 +11,7 @@ import type { ListenAddress } from "./serve-config.ts";
 /** How often devices let go of segments that a collection has removed. */
 export const TRIM_MILLISECONDS = 10 * 60 * 1000;
 
-export type DeviceConfig = Omit<DeviceThreadConfig, "wakeFd" | "socketFd">;
+export type DeviceConfig = Omit<DeviceThreadConfig, "wakeFd" | "socketFd" | "layer">;
 
 export interface DevicePoolOptions {
   readonly listen: readonly ListenAddress[];

@@ -12,9 +12,13 @@ import { TOUCH_BYTES, TOUCHED_KINDS } from "../device/touch-log.ts";
 import type { AccessRecorder } from "../store/tiers/trace.ts";
 import { DaemonError } from "./errors.ts";
 import type { DeviceWants, WantBroker } from "./want-broker.ts";
+import type { WritableShare } from "./writable-share.ts";
 
 /** How long a device thread may take to end after it was told to, in milliseconds. */
 export const STOP_DEADLINE_MILLISECONDS = 5_000;
+
+/** The same with a layer, since the last batch that it wrote: one may be as large as its memory. */
+export const LAYER_STOP_DEADLINE_MILLISECONDS = 120_000;
 
 /** Why a device thread ended in good order. */
 export type DeviceEnd = "stopped" | "disconnected";
@@ -28,6 +32,8 @@ export interface DeviceServices {
   readonly broker?: WantBroker | undefined;
   /** Left out, nothing is recorded. */
   readonly recorder?: AccessRecorder | undefined;
+  /** Left out, the share is read-only. Of one device only. */
+  readonly layer?: WritableShare | undefined;
 }
 
 export class DeviceWorker {
@@ -36,6 +42,7 @@ export class DeviceWorker {
   readonly #logger: Logger;
   readonly #wants: DeviceWants | undefined;
   readonly #recorder: AccessRecorder | undefined;
+  readonly #stopDeadlineMilliseconds: number;
   #gone = false;
   #end: DeviceEnd | undefined;
   #failure: DaemonError | undefined;
@@ -47,19 +54,28 @@ export class DeviceWorker {
   readonly ended: Promise<DeviceEnd>;
 
   constructor(
-    config: Omit<DeviceThreadConfig, "wakeFd">,
-    { broker, recorder }: DeviceServices,
+    config: Omit<DeviceThreadConfig, "wakeFd" | "layer">,
+    { broker, recorder, layer }: DeviceServices,
     logger: Logger,
   ) {
-    this.#wake = new EventFd();
+    this.#wake = layer?.wake ?? new EventFd();
+    this.#stopDeadlineMilliseconds =
+      layer === undefined ? STOP_DEADLINE_MILLISECONDS : LAYER_STOP_DEADLINE_MILLISECONDS;
+    if (layer !== undefined) layer.worker.onProgress = () => this.#stopTimer?.refresh();
     this.#logger = logger;
     this.#recorder = recorder;
     this.#wants = broker?.connect({
       settled: (id, stored) => this.#post({ kind: "settled", id, stored }),
       progressed: (id) => this.#post({ kind: "progressed", id }),
     });
-    const workerData: DeviceThreadConfig = { ...config, wakeFd: this.#wake.fd };
-    this.#worker = new Worker(new URL(`../device/${THREAD_FILE}`, import.meta.url), { workerData });
+    const workerData: DeviceThreadConfig = {
+      ...config,
+      wakeFd: this.#wake.fd,
+      layer: layer?.deviceConfig,
+    };
+    const transferList = layer === undefined ? [] : [layer.deviceConfig.port];
+    const url = new URL(`../device/${THREAD_FILE}`, import.meta.url);
+    this.#worker = new Worker(url, { workerData, transferList });
     const ready = Promise.withResolvers<void>();
     const ended = Promise.withResolvers<DeviceEnd>();
     this.ready = ready.promise;
@@ -84,7 +100,7 @@ export class DeviceWorker {
       clearTimeout(this.#stopTimer);
       this.#gone = true;
       this.#wants?.[Symbol.dispose]();
-      this.#wake[Symbol.dispose]();
+      if (layer === undefined) this.#wake[Symbol.dispose]();
       if (this.#end !== undefined && this.#failure === undefined) return ended.resolve(this.#end);
       const failure = this.#failure ?? new DaemonError("the device thread ended unexpectedly");
       ready.reject(failure);
@@ -100,7 +116,7 @@ export class DeviceWorker {
       this.#logger.log("error", "the device thread does not end: killing the daemon");
       // A thread that is stuck in a system call keeps process.exit() from returning.
       process.kill(process.pid, "SIGKILL");
-    }, STOP_DEADLINE_MILLISECONDS);
+    }, this.#stopDeadlineMilliseconds);
   }
 
   /** Tells the thread that something in the store has changed. */

@@ -60,6 +60,24 @@ export type PrefetchPlan =
   | { readonly kind: "recording"; readonly path: string }
   | { readonly kind: "all" | "metadata" };
 
+/** Memory for what a guest has written and the disk has not got yet, in bytes. */
+export const LAYER_MEMORY_DEFAULT = 256 * 1024 * 1024;
+export const LAYER_MEMORY_MIN = 16 * 1024 * 1024;
+export const LAYER_MEMORY_MAX = 2 * 1024 * 1024 * 1024;
+
+/** Bytes that a layer may take, at the least: less would not hold a guest's boot. */
+export const LAYER_SIZE_MIN = 16 * 1024 * 1024;
+export const LAYER_SIZE_MAX = 2 ** 44;
+
+/** A share that its one guest may change; the store stays as it is. */
+export interface WritableConfig {
+  /** Where the differences are kept; left out, they vanish with the daemon. */
+  readonly layerDirectory?: string;
+  readonly memoryBytes: number;
+  /** Left out, as much as the disk has. */
+  readonly layerBytes: number | undefined;
+}
+
 export interface ServeConfig {
   readonly storeDirectory: string;
   /** A socket for each virtual machine: 1 to DEVICES_MAX. */
@@ -84,4 +102,6 @@ export interface ServeConfig {
   readonly sources?: SourcesConfig;
   /** Where to write what is read first, and in which order; left out, nothing is recorded. */
   readonly recordPath?: string;
+  /** Left out, the share is read-only. With `root`, and one address in `listen`. */
+  readonly writable?: WritableConfig;
 }

@@ -3,6 +3,7 @@
  * starts the device threads that own them. Everything asynchronous stays on this side.
  */
 import { availableParallelism } from "node:os";
+import { assert } from "../base/assert.ts";
 import type { Logger } from "../base/logger.ts";
 import { RateLimitedLogger } from "../base/rate-limited-logger.ts";
 import type { DirectoryNode } from "../castore/node.ts";
@@ -16,6 +17,7 @@ import { findShareRoot } from "./root-node.ts";
 import type { ServeConfig } from "./serve-config.ts";
 import type { ServedSources } from "./served-sources.ts";
 import { WantBroker } from "./want-broker.ts";
+import type { WritableShare } from "./writable-share.ts";
 
 /** Shares that are being served. */
 export interface Serving {
@@ -44,11 +46,13 @@ export async function startServe(
     path === undefined
       ? undefined
       : opened.use(new Recording({ path, storeDirectory, root: root?.digest, logger }));
+  const layer = await writableShare(config, root, logger);
+  if (layer !== undefined) opened.use(layer);
   const broker = sources && new WantBroker(sources.fetcher, new RateLimitedLogger(logger));
   const pool = await DevicePool.start({
     listen: config.listen,
     config: deviceConfig(config, root),
-    services: { broker, recorder: recording?.recorder },
+    services: { broker, recorder: recording?.recorder, layer },
     logger,
   });
   sources?.begin(root?.digest, () => pool.tell("exposed"));
@@ -56,6 +60,7 @@ export async function startServe(
     store: storeDirectory,
     root: config.root,
     socket: config.listen.map(socketName).join(" "),
+    layer: layer?.directory,
   });
   const after = opened.move();
   return {
@@ -73,6 +78,18 @@ async function openSourcesOf(
   // Loaded here: a store that is complete needs none of it.
   const { ServedSources } = await import("./served-sources.ts");
   return await ServedSources.open(storeDirectory, sources, logger, signal);
+}
+
+/** The differences that the guest makes, if it may; the libraries for it are loaded only then. */
+async function writableShare(
+  { writable, storeDirectory }: ServeConfig,
+  root: DirectoryNode | undefined,
+  logger: Logger,
+): Promise<WritableShare | undefined> {
+  if (writable === undefined) return undefined;
+  assert(root !== undefined, "a writable share has a root");
+  const { WritableShare } = await import("./writable-share.ts");
+  return await WritableShare.open({ storeDirectory, root, config: writable, logger });
 }
 
 /**

@@ -4,10 +4,11 @@
  * direction plain messages do: the control thread has an event loop.
  */
 import type { LogFields, LogLevel } from "../base/logger.ts";
+import type { DeviceLayerConfig } from "../layer/device-layer.ts";
 import type { VerifyMode } from "../store/chunk-finder.ts";
 import type { WantedObject } from "../store/object-fetcher.ts";
 
-/** What a device thread is started with (`workerData`): numbers, strings and bytes only. */
+/** What a device thread is started with (`workerData`): numbers, strings, bytes and a port. */
 export interface DeviceThreadConfig {
   /** A unix socket, listening or connected. The device thread closes it. */
   readonly socketFd: number;
@@ -35,6 +36,8 @@ export interface DeviceThreadConfig {
   readonly sourceTimeoutMilliseconds: number | undefined;
   /** Whether to tell what is read first, and when. */
   readonly recording: boolean;
+  /** Where the guest's changes go; undefined: the share is read-only. */
+  readonly layer: DeviceLayerConfig | undefined;
 }
 
 /** An object that parked requests wait for. */

@@ -80,3 +80,27 @@ it("serveConfig() takes what is said about sources", () => {
 it("--max-inodes goes as far as the inode table does", () => {
   expect(INODES_MAX).toBe(MAX_INODES);
 });
+
+it("serveConfig() makes a share writable for one machine, with a root", () => {
+  const writable = (options: object) =>
+    serveConfig({ ...DEFAULTS, store: "/s", socketPath: ["a"], root: "debian", ...options })
+      .writable;
+  expect(writable({})).toBeUndefined();
+  const MEBIBYTE = 1024 * 1024;
+  expect(writable({ writable: true })).toEqual({ memoryBytes: 256 * MEBIBYTE });
+  const chosen = { writable: true, layer: "/l", layerMemory: 16 * MEBIBYTE, layerSize: 2 ** 30 };
+  expect(writable(chosen)).toEqual({
+    layerDirectory: "/l",
+    memoryBytes: 16 * MEBIBYTE,
+    layerBytes: 2 ** 30,
+  });
+  expect(() => writable({ writable: true, root: undefined })).toThrow("--writable needs a root");
+  expect(() => writable({ writable: true, socketPath: ["a", "b"] })).toThrow("one virtual machine");
+  for (const [option, name] of [
+    ["layer", "--layer"],
+    ["layerMemory", "--layer-memory"],
+    ["layerSize", "--layer-size"],
+  ] as const) {
+    expect(() => writable({ [option]: 1 })).toThrow(`${name} needs a share that can be written to`);
+  }
+});

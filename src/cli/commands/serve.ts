@@ -2,6 +2,10 @@
 import { type Command, Option } from "commander";
 import {
   INODES_DEFAULT,
+  LAYER_MEMORY_MAX,
+  LAYER_MEMORY_MIN,
+  LAYER_SIZE_MAX,
+  LAYER_SIZE_MIN,
   REQUEST_QUEUES_MAX,
   SOURCE_TIMEOUT_SECONDS_DEFAULT,
   SOURCE_TIMEOUT_SECONDS_MAX,
@@ -41,6 +45,7 @@ export function addServe(program: Command, context: Context): void {
     .addOption(storeOption());
   addSocketOptions(command);
   addShareOptions(command);
+  addLayerOptions(command);
   addSourceOptions(command);
   command
     .addOption(
@@ -54,6 +59,8 @@ export function addServe(program: Command, context: Context): void {
       examples(
         "castorefs serve --store /srv/store --socket-path /run/vm1.sock --root debian",
         "castorefs serve --store /srv/store --socket-path /run/vm2.sock --list-root --queues 4",
+        "castorefs serve --store /srv/store --socket-path /run/vm4.sock --root debian \\",
+        "    --writable --layer /var/lib/vm4",
         "castorefs serve --store /var/cache/castore --source grpc+http://builder:8000 \\",
         "    --socket-path /run/vm3.sock --root blake3-...",
         "castorefs serve --print-capabilities",
@@ -116,6 +123,23 @@ function addShareOptions(command: Command): void {
         .default("first-read"),
     )
     .option("--record <file>", "write down what is read first, for --prefetch");
+}
+
+function addLayerOptions(command: Command): void {
+  command
+    .option("--writable", "let the virtual machine change the share; the store stays as it is")
+    .option("--layer <dir>", "keep the changes there (default: they vanish with the daemon)")
+    .addOption(
+      new Option(
+        "--layer-memory <bytes>",
+        "memory for what is not on the disk yet (default: 256M)",
+      ).argParser(byteCount(LAYER_MEMORY_MIN, LAYER_MEMORY_MAX)),
+    )
+    .addOption(
+      new Option("--layer-size <bytes>", "what the changes may take on the disk").argParser(
+        byteCount(LAYER_SIZE_MIN, LAYER_SIZE_MAX),
+      ),
+    );
 }
 
 function addSourceOptions(command: Command): void {

@@ -9,7 +9,6 @@ import { ProcessLock } from "../process-lock.ts";
 import type { RemovedRoot } from "../root-table.ts";
 import { removeFile } from "./compaction.ts";
 import { leaseGatePath, makeLeasesFolder } from "./lease-file.ts";
-import { liveLeases } from "./lease-list.ts";
 import type { Marker } from "./marker.ts";
 import type { SegmentPlan } from "./segment-plan.ts";
 import { planSegments, segmentLengths, unknownSegmentFiles } from "./segment-plan.ts";
@@ -94,7 +93,7 @@ export class Deletion {
       if (gate === undefined) {
         throw new StoreBusy("others keep taking leases on this store", { path: directory });
       }
-      const complete = holdsAll(marker, liveLeases(directory));
+      const complete = holdsAll(marker, directory);
       database.exec(complete ? "COMMIT" : "ROLLBACK");
       if (!complete) sweep.reset();
       return complete;

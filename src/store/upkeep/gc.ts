@@ -24,6 +24,7 @@ import { Compaction } from "./compaction.ts";
 import type { Deleted } from "./deletion.ts";
 import { Deletion } from "./deletion.ts";
 import type { GcPhase, GcProgress, GcReport } from "./gc-report.ts";
+import { removeDeadLayers } from "./layer-record.ts";
 import { removeDeadLeases } from "./lease-list.ts";
 import { Marker } from "./marker.ts";
 import { segmentGroups } from "./object-list.ts";
@@ -141,6 +142,7 @@ class Collection {
       });
     }
     const deadLeases = removeDeadLeases(this.#directory);
+    removeDeadLayers(this.#directory);
     await this.#mark();
     const deleted = await this.#delete();
     await this.#compact(deleted.plan);

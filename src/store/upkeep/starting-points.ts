@@ -1,6 +1,6 @@
 /**
  * What a collection begins its marking with: root nodes, those that lost their name while somebody
- * may still show them, what leases hold, and what the caller wants to keep.
+ * may still show them, what leases hold, what writable layers lie upon, and what the caller wants.
  */
 import type { DatabaseSync } from "node:sqlite";
 import type { Digest } from "../../castore/digest.ts";
@@ -11,6 +11,7 @@ import type { DiskObjects } from "../disk-objects.ts";
 import { MissingObject, StoreError } from "../errors.ts";
 import type { RemovedRoot } from "../root-table.ts";
 import { RemovedRoots, RootTable } from "../root-table.ts";
+import { recordedLayers } from "./layer-record.ts";
 import type { LeaseContents } from "./lease-file.ts";
 import { liveLeases } from "./lease-list.ts";
 import type { Marker } from "./marker.ts";
@@ -43,6 +44,9 @@ export function addStartingPoints(
   for (const { roots } of leases) {
     if (roots !== "all") for (const node of roots) marker.addRoot(node, false);
   }
+  for (const { roots } of recordedLayers(directory)) {
+    for (const node of roots) marker.addRoot(node, false);
+  }
   const table = new RootTable(database);
   for (const name of table.list()) {
     const entry = table.get(name);
@@ -64,9 +68,11 @@ export function requireStored(objects: DiskObjects, digest: Digest): void {
   if (!there) throw new MissingObject("object", digest);
 }
 
-/** True when marking again would find nothing new of what these hold. */
-export function holdsAll(marker: Marker, leases: readonly LeaseContents[]): boolean {
-  return leases.every(
+/** True when marking again would find nothing new of what leases and layers hold. */
+export function holdsAll(marker: Marker, directory: string): boolean {
+  const holders: Pick<LeaseContents, "roots">[] = liveLeases(directory);
+  // After the leases: a layer is recorded before the lease of its daemon ends.
+  return [...holders, ...recordedLayers(directory)].every(
     ({ roots }) =>
       roots === "all" ||
       roots.every(
