@@ -4,7 +4,7 @@ import type { BenchOptions } from "./options.ts";
 import type { Workload } from "./pump.ts";
 import { depthsOf, type Measured } from "./results.ts";
 import { DEPTH_MAX, type Row } from "./rows.ts";
-import { type Load, loadOf, type Sample, sample, walksOf } from "./sample.ts";
+import { type Load, loadOf, quietSample, type Sample, sample, walksOf } from "./sample.ts";
 import { readTarget, type Target, writeTarget } from "./target.ts";
 
 export interface RoundsPlan extends BenchOptions {
@@ -77,11 +77,13 @@ function startRunner(contender: Contender, plan: RoundsPlan): Runner {
   const targets: Disposable[] = [];
   const trials = new Map<string, Trial>();
   const add = (row: Row, depth: number, target: Target<unknown>, load: Load) => {
-    const milliseconds =
-      row.share === "writable" ? plan.changeWindowMilliseconds : plan.windowMilliseconds;
     trials.set(keyOf({ row, depth }), {
       warm: () => sample(target, load, plan.warmMilliseconds, plan.oneCore),
-      measure: () => sample(target, load, milliseconds, plan.oneCore),
+      // Of changes every window counts: the daemon disturbs itself when it writes back, and must.
+      measure: () =>
+        row.share === "writable"
+          ? sample(target, load, plan.changeWindowMilliseconds, plan.oneCore)
+          : quietSample(target, load, plan.windowMilliseconds, plan.oneCore),
     });
   };
   try {
