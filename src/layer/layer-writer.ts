@@ -62,9 +62,7 @@ export class LayerWriter implements Disposable {
     try {
       this.#writeContents(batch.writes);
       if (batch.durable) this.#syncContents();
-      this.#setSynchronous(batch.durable ? "FULL" : "NORMAL");
-      this.#rows.apply(batch);
-      this.#undurable = !batch.durable;
+      this.#commit(batch);
       this.#remember(batch.freed);
       this.room = layerRoom(this.#directory);
       return 0;
@@ -114,6 +112,14 @@ export class LayerWriter implements Disposable {
     this.#unsynced = false;
   }
 
+  /** A durable transaction has all before it durable, too; without rows there may be no need of it. */
+  #commit(batch: LayerBatch): void {
+    if (!hasRows(batch) && !(batch.durable && this.#undurable)) return;
+    this.#setSynchronous(batch.durable ? "FULL" : "NORMAL");
+    this.#rows.apply(batch);
+    this.#undurable = !batch.durable;
+  }
+
   /** In WAL mode: FULL syncs the log with each commit, NORMAL when it is merged only. */
   #setSynchronous(mode: "FULL" | "NORMAL"): void {
     if (mode === this.#synchronous) return;
@@ -153,4 +159,12 @@ export class LayerWriter implements Disposable {
         : "the layer cannot be written any more";
     this.#logger.log("error", message, { layer: this.#directory, reason: `${error}` });
   }
+}
+
+/** Ids of inodes are given out for rows only. */
+function hasRows(batch: LayerBatch): boolean {
+  const { inodes, removedInodes, entries, removedEntries, xattrs, pieces } = batch;
+  return [inodes, removedInodes, entries, removedEntries, xattrs, pieces].some(
+    (rows) => rows.length > 0,
+  );
 }

@@ -49,10 +49,10 @@ export class RowWriter {
         "ON CONFLICT (inode, piece) DO UPDATE SET extents = excluded.extents",
     );
     this.#dropPiece = prepare("DELETE FROM pieces WHERE inode = ? AND piece = ?");
-    this.#setNextInode = prepare("UPDATE meta SET next_inode = ?");
+    this.#setNextInode = prepare("UPDATE meta SET next_inode = ?, batches = batches + 1");
   }
 
-  /** One transaction. @throws an error of SQLite: nothing has changed then. */
+  /** One transaction, which changes something in any case. @throws an error of SQLite: nothing has changed then. */
   apply(changes: RowChanges): void {
     this.#database.exec("BEGIN IMMEDIATE");
     try {

@@ -8,6 +8,7 @@ import { EIO, ENOSPC } from "../../src/base/errno.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import type { LayerBatch } from "../../src/layer/batch.ts";
 import { DeviceLayer } from "../../src/layer/device-layer.ts";
+import { openLayerDatabase } from "../../src/layer/layer-database.ts";
 import { databasePath, dataPath } from "../../src/layer/layer-files.ts";
 import { LayerWriter } from "../../src/layer/layer-writer.ts";
 import { mayMount, smallDisk } from "../store/small-disk.ts";
@@ -97,12 +98,25 @@ test("what lies beyond the end of the contents is an error, not a crash", () => 
   );
 });
 
+test("a durable batch without rows commits what the one before has left in the log only", () => {
+  const layer = openWriter();
+  using database = openLayerDatabase(layer.directory, "read");
+  const version = () => database.prepare("PRAGMA data_version").get()?.["data_version"];
+  layer.write({ inodes: [inodeRow(2)], durable: false });
+  const undurable = version();
+  layer.write({});
+  const durable = version();
+  expect(durable).not.toBe(undurable);
+  layer.write({});
+  expect(version()).toBe(durable);
+});
+
 test("freed room is given back once a durable batch has said so", () => {
   const layer = openWriter();
   const path = dataPath(layer.directory);
   layer.write({ writes: Float64Array.of(0, MEGABYTE, 0, 0, MEGABYTE, 2 * MEGABYTE) });
   const { blocks, size } = statSync(path);
-  layer.write({ durable: false, freed: Float64Array.of(0, MEGABYTE) });
+  layer.write({ durable: false, freed: Float64Array.of(0, MEGABYTE), removedInodes: [2] });
   layer.writer.tidy();
   expect(statSync(path).blocks).toBe(blocks);
   layer.write({ durable: true });
