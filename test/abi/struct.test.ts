@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { putU64, struct, UNREPRESENTABLE, u64At } from "../../src/abi/struct.ts";
+import { i64At, putI64, putU64, struct, UNREPRESENTABLE, u64At } from "../../src/abi/struct.ts";
 
 const inner = struct({ flag: "u8", stamp: "i64" });
 const outer = struct({
@@ -90,4 +90,24 @@ test("u64At() agrees with the DataView's own BigInt reader", () => {
 test("struct() refuses what is not a field", () => {
   expect(() => struct({ "a b": "u8" })).toThrow(SyntaxError);
   expect(() => struct({ a: "bytes(0)" })).toThrow(SyntaxError);
+});
+
+test("an i64 is written as it is, and read as the nearest number that is held exactly", () => {
+  const view = new DataView(new ArrayBuffer(8));
+  const corners = [0, -1, 2 ** 31 - 1, 2 ** 31, -(2 ** 31), -(2 ** 31) - 1, 2 ** 32, -(2 ** 32)];
+  const number = fc.oneof(fc.constantFrom(...corners), fc.maxSafeInteger());
+  fc.assert(
+    fc.property(number, (value) => {
+      putI64(view, 0, value);
+      expect([view.getBigInt64(0, true), i64At(view, 0)]).toEqual([BigInt(value), value]);
+    }),
+  );
+  fc.assert(
+    fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (value) => {
+      view.setBigInt64(0, value, true);
+      const limit = BigInt(Number.MAX_SAFE_INTEGER);
+      const nearest = value > limit ? limit : value < -limit ? -limit : value;
+      expect(i64At(view, 0)).toBe(Number(nearest));
+    }),
+  );
 });
