@@ -17,7 +17,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 INSTALLED := node_modules/.castorefs-installed
 
-.PHONY: help setup native compile build guest servers test check bench micro-bench engine-bench guest-bench remote-bench soak demo install clean distclean
+.PHONY: help setup native compile build guest servers test check bench micro-bench engine-bench guest-bench remote-bench soak workload-soak demo install clean distclean
 
 help: ## Say what each target does
 	@echo 'castorefs: a virtio-fs device that serves a content-addressed store'
@@ -51,7 +51,7 @@ build: native compile ## Build everything that runs (dist/, ffi/dist/, native li
 # its tests then say so.
 guest: setup ## Get what guests are made of: QEMU, a kernel, busybox, a Debian tree
 	@vm-images/setup.sh
-	@vm-images/setup.sh rootfs || echo 'guest: going on without a Debian root file system'
+	@vm-images/setup.sh workload || echo 'guest: going on without Debian root file systems'
 
 servers: ## Get the S3 server that tests talk to; without it they say that they are skipped
 	@test/store/object/s3-server.sh || echo 'servers: going on without an S3 server'
@@ -86,6 +86,10 @@ engine-bench: build
 
 soak: build
 	@node --conditions=castorefs-source test/bench/soak.ts $(ARGS)
+
+# ARGS="--minutes 60 --on castorefs": random operations for as long as one likes.
+workload-soak: build guest
+	@node --conditions=castorefs-source test/workload/soak.ts $(ARGS)
 
 guest-bench: build guest
 	@node --conditions=castorefs-source test/bench/guest.ts $(ARGS)

@@ -45,6 +45,8 @@ export interface GuestOptions {
   readonly rootFs?: {
     readonly tag: string;
     readonly init?: string;
+    /** Mounted for writing, by the initramfs. */
+    readonly writable?: boolean;
     /** The kernel mounts the share by itself: for kernels that have virtio-fs built in. */
     readonly withoutInitramfs?: boolean;
   };
@@ -217,7 +219,7 @@ function commandLine(
   const shape =
     rootFs === undefined
       ? "castorefs.script"
-      : `root=${rootFs.tag} rootfstype=virtiofs ro${rootFs.init ? ` init=${rootFs.init}` : ""}`;
+      : `root=${rootFs.tag} rootfstype=virtiofs ${rootFs.writable ? "rw" : "ro"}${rootFs.init ? ` init=${rootFs.init}` : ""}`;
   return [
     // Nothing but what is named here: no default devices, no configuration from the host.
     ...["-nodefaults", "-no-user-config", "-display", "none"],

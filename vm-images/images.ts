@@ -20,6 +20,10 @@ export const CHECKER = join(CACHE_DIRECTORY, "bin", "check");
 /** A Debian tree that a guest can have as its root file system, after `prepare("rootfs")`. */
 export const ROOT_TREE = join(CACHE_DIRECTORY, "rootfs");
 
+/** The same with programs installed, and packages that it lacks, after `prepare("workload")`. */
+export const WORKLOAD_TREE = join(CACHE_DIRECTORY, "workload-tree");
+export const WORKLOAD_PACKAGES = join(CACHE_DIRECTORY, "workload-packages");
+
 export interface GuestImage {
   readonly kernel: string;
   readonly initramfs: string;
@@ -35,7 +39,7 @@ const NOT_HERE_STATUS = 77;
  * so on stderr. Answers false when this machine cannot have it: no newer kernel in its suite, no root
  * for debootstrap. Throws when something goes wrong; what and why is on stderr.
  */
-export function prepare(what: KernelName | "rootfs"): boolean {
+export function prepare(what: KernelName | "rootfs" | "workload"): boolean {
   const setup = spawnSync(join(IMAGES_DIRECTORY, "setup.sh"), [what], {
     stdio: ["ignore", "inherit", "inherit"],
   });

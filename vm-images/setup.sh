@@ -4,6 +4,7 @@
 #   vm-images/setup.sh          QEMU, the kernel of this machine's suite, the initramfs, the checker
 #   vm-images/setup.sh newer    the same with the backports kernel
 #   vm-images/setup.sh rootfs   a Debian tree that can be a guest's root file system, too
+#   vm-images/setup.sh workload   that, a tree with the programs of test/workload, and packages
 #
 # What is there already is kept: a repeated call takes a tenth of a second. Packages are installed
 # (see packages.sh); all the rest lands in .cache/vm and can be thrown away.
@@ -24,3 +25,4 @@ kernel=stock
 "$IMAGES/kernel.sh" "$kernel"
 "$IMAGES/initramfs.sh" "$kernel"
 [ "${1:-}" != rootfs ] || "$IMAGES/rootfs.sh"
+[ "${1:-}" != workload ] || "$IMAGES/workload-tree.sh"
