@@ -10,10 +10,15 @@ import { RateLimitedLogger } from "../base/rate-limited-logger.ts";
 import type { DirectoryNode } from "../castore/node.ts";
 import { decodeEntry } from "../castore/proto.ts";
 import { CastoreFileSystem } from "../fs/castore-file-system.ts";
+import { WritableFileSystem } from "../fs/writable/writable-file-system.ts";
+import type { FileSystem } from "../fuse/file-system.ts";
 import { FuseServer } from "../fuse/server.ts";
+import { DeviceLayer } from "../layer/device-layer.ts";
 import { openDiskReader } from "../store/disk-reader.ts";
+import type { LocalReader } from "../store/local-reader.ts";
 import { Misses } from "../store/misses.ts";
 import { ControlPort } from "./control-port.ts";
+import { finishLayer } from "./layer-end.ts";
 import type { DeviceThreadConfig, FromDevice } from "./messages.ts";
 import { ParkedRequests } from "./parked-requests.ts";
 import { PollLoop } from "./poll-loop.ts";
@@ -38,6 +43,25 @@ function shareRoot(): DirectoryNode | undefined {
   return node;
 }
 
+interface ServedFileSystem extends FileSystem {
+  reopenBlobs(): void;
+}
+
+/** With a layer it can be written to. */
+function openFileSystem(
+  reader: LocalReader,
+  layer: DeviceLayer | undefined,
+  logger: Logger,
+): ServedFileSystem {
+  const { listRoot, showXattr, maxInodes } = config;
+  const root = shareRoot();
+  if (layer === undefined) {
+    return new CastoreFileSystem(reader, { root, listRoot, showXattr, maxInodes, logger });
+  }
+  assert(root !== undefined, "the control thread checked that a writable share has a root");
+  return new WritableFileSystem(reader, { root, layer, showXattr, maxInodes, logger });
+}
+
 function run(): void {
   const logger = new RateLimitedLogger(threadLogger);
   const misses = new Misses();
@@ -53,13 +77,9 @@ function run(): void {
     misses: timeoutMilliseconds === undefined ? undefined : misses,
     touched: touches && ((kind, bytes, start) => touches.touched(kind, bytes, start)),
   });
-  const fileSystem = new CastoreFileSystem(reader, {
-    root: shareRoot(),
-    listRoot: config.listRoot,
-    showXattr: config.showXattr,
-    maxInodes: config.maxInodes,
-    logger,
-  });
+  using layer = config.layer && new DeviceLayer(config.layer);
+  const fileSystem = openFileSystem(reader, layer, logger);
+  const { modifications } = fileSystem;
   const server = new FuseServer(fileSystem, { logger });
   const parked = new ParkedRequests({
     misses,
@@ -76,10 +96,12 @@ function run(): void {
     touches,
     reopenBlobs: () => fileSystem.reopenBlobs(),
     trim: () => reader.trim(() => fileSystem.reopenBlobs()),
+    modifications,
   });
   using loop = new PollLoop(config, server, native, control, logger);
   post({ kind: "ready" });
   const reason = loop.run();
+  if (modifications !== undefined) finishLayer(modifications, config.wakeFd, logger);
   touches?.flush();
   post({ kind: "ended", reason });
 }
