@@ -48,14 +48,18 @@ const char *long_path(size_t length, const char *name);
 #define NAME_BYTES_MAX 255
 #define PATH_BYTES_MAX 4095
 
+/* The kernel drops names, attributes and contents that it remembers, so that what comes next is
+ * answered by the file system. Only on a machine of our own; else nothing. */
+void forget(void);
+
 /* What a moment later is stamped is stamped later. */
 void later(void);
-/* Finds how far the clock of the file system is from ours, and sets ours when told to. */
-int measure_clock(const char *directory, int set);
+/* Finds how far the clock of the file system is from ours, and sets ours on our own machine. */
+int measure_clock(const char *directory, int own_machine);
 
-#define ATIME 1u
-#define MTIME 2u
-#define CTIME 4u
+#define A_TIME 1u
+#define M_TIME 2u
+#define C_TIME 4u
 /* The call succeeds, moves these times of `path` forward, and leaves mtime and ctime else alone. */
 #define touches(times, path, call)                                                   \
     do {                                                                             \

@@ -1,12 +1,12 @@
 /*
  * posix: the conformance suite. Run as root.
  *
- *   posix [--set-clock] DIRECTORY [GROUP...]
+ *   posix [--own-machine] DIRECTORY [GROUP...]
  *
  * Prints a line per case, `ok GROUP: TITLE` or `FAIL GROUP: TITLE: what was expected and found`, and
  * at the end `# cases N failed M assertions K seconds S`. Exit code 1 when a case failed.
- * --set-clock: the system's clock is set by that of the file system, so that times of both can be
- * compared; for a machine of its own only.
+ * --own-machine: nobody else is here. So the system's clock is set by that of the file system, which
+ * makes times of both comparable, and forget() has the kernel drop what it remembers.
  */
 #include "suite.h"
 
@@ -186,18 +186,18 @@ static int chosen(const struct test_case *c, int argc, char **argv)
 int main(int argc, char **argv)
 {
     argc--, argv++;
-    int set_clock = argc > 0 && strcmp(*argv, "--set-clock") == 0;
-    argc -= set_clock, argv += set_clock;
+    int own_machine = argc > 0 && strcmp(*argv, "--own-machine") == 0;
+    argc -= own_machine, argv += own_machine;
     root = argc > 0 ? realpath(*argv, NULL) : NULL;
     if (root == NULL || geteuid() != 0) {
-        fputs("usage (as root): posix [--set-clock] DIRECTORY [GROUP...]\n", stderr);
+        fputs("usage (as root): posix [--own-machine] DIRECTORY [GROUP...]\n", stderr);
         return 2;
     }
     verdict = mmap(NULL, sizeof *verdict, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     as_root();
     umask(022);
     signal(SIGPIPE, SIG_IGN);
-    if (chmod(root, 0755) != 0 || measure_clock(root, set_clock) != 0) {
+    if (chmod(root, 0755) != 0 || measure_clock(root, own_machine) != 0) {
         fprintf(stderr, "posix: %s cannot be used: %s\n", root, strerror(errno));
         return 2;
     }
