@@ -35,8 +35,10 @@ export function wantedCompletion(program: Command, words: readonly string[]): Wa
     return optionArgument(afterOption, typed, store);
   }
   if (typed.startsWith("-")) return options(command, typed);
-  if (TARGET_COMMANDS.has(command.name())) return { kind: "target", store };
-  if (ROOT_COMMANDS.has(command.name())) return { kind: "root", store };
+  // `layer diff` is another than `diff`.
+  const isTop = program.parent === null;
+  if (isTop && TARGET_COMMANDS.has(command.name())) return { kind: "target", store };
+  if (isTop && ROOT_COMMANDS.has(command.name())) return { kind: "root", store };
   const choices = command.registeredArguments[before.length - at - 1]?.argChoices;
   if (choices !== undefined) return plainWords(choices, typed);
   return command.name() === "help" ? commands(program, typed) : { kind: "file" };
@@ -44,6 +46,7 @@ export function wantedCompletion(program: Command, words: readonly string[]): Wa
 
 function optionArgument(option: Option, typed: string, store: string | undefined): Wanted {
   if (option.argChoices !== undefined) return plainWords(option.argChoices, typed);
+  if (option.long === "--onto") return { kind: "target", store };
   return option.long === "--root" ? { kind: "root", store } : { kind: "file" };
 }
 

@@ -8,7 +8,7 @@ export const EXIT = {
   differs: 1,
   /** Wrong use: an unknown option, a malformed value, a missing argument. */
   usage: 2,
-  /** The store is absent, is no store, cannot be read, or is held by another writer. */
+  /** The store, or the layer, is absent, is none, cannot be read, or is held by another. */
   store: 3,
   /** `serve` could not begin (its socket, its root), or its device thread failed. */
   serve: 4,
@@ -28,9 +28,10 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 export const EXIT_CODES_HELP = `
 Exit codes:
   0    done
-  1    the work failed: no such entry, rotten content, an unreadable file; diff: trees differ
+  1    the work failed: no such entry, rotten content, an unreadable file; diff: trees differ;
+       layer rebase: conflicts; layer commit --strict: not all can be kept
   2    wrong use: an unknown option, a malformed value; diff: it cannot tell
-  3    the store is absent, is no store, cannot be read, or is in use by another writer
+  3    the store or the layer is absent, is none, cannot be read, or is in use by another
   4    serve could not begin (its socket, its root), or its device failed
   70   a bug in castorefs
   130  ended by SIGINT; 143: by SIGTERM

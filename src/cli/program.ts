@@ -8,6 +8,7 @@ import { addDu } from "./commands/du.ts";
 import { addExport } from "./commands/export.ts";
 import { addGc } from "./commands/gc.ts";
 import { addImport } from "./commands/import.ts";
+import { addLayer } from "./commands/layer.ts";
 import { addLs } from "./commands/ls.ts";
 import { addPull } from "./commands/pull.ts";
 import { addPush } from "./commands/push.ts";
@@ -51,6 +52,7 @@ export function makeProgram(context: Context): Command {
     );
   addImport(program, context);
   addServe(program, context);
+  addLayer(program, context);
   addLs(program, context);
   addTree(program, context);
   addCat(program, context);

@@ -49,7 +49,8 @@ export function parseDigest(text: string): Digest {
   }
 }
 
-function pathNames(bytes: Uint8Array): Name[] {
+/** The names on a path that goes down from a root. @throws CommandError when it is none. */
+export function pathNames(bytes: Uint8Array): Name[] {
   try {
     return parsePath(bytes);
   } catch (error) {

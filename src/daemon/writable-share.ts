@@ -10,7 +10,7 @@ import { ControlServer } from "../layer/control-server.ts";
 import type { DeviceLayerConfig } from "../layer/device-layer.ts";
 import { LayerDirectory } from "../layer/layer-directory.ts";
 import { controlSocketPath } from "../layer/layer-files.ts";
-import { recordLayer } from "../store/upkeep/layer-record.ts";
+import { recordedLayers, recordLayer } from "../store/upkeep/layer-record.ts";
 import { LayerWorker } from "./layer-worker.ts";
 import type { WritableConfig } from "./serve-config.ts";
 import { temporaryLayer } from "./temporary-layer.ts";
@@ -95,7 +95,11 @@ function record(
   logger: Logger,
 ): void {
   try {
-    recordLayer(storeDirectory, { path: realpathSync(directory), roots: [root] });
+    const path = realpathSync(directory);
+    const known = recordedLayers(storeDirectory).find((layer) => layer.path === path)?.roots ?? [];
+    // What a rebased layer has of its former bases is recorded behind the one it lies upon now.
+    const isSame = known[0]?.kind === "directory" && known[0].digest.equals(root.digest);
+    recordLayer(storeDirectory, { path, roots: isSame ? known : [root] });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     logger.log("warn", "castorefs gc would not spare what the layer lies upon", { reason });

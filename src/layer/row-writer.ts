@@ -53,10 +53,11 @@ export class RowWriter {
   }
 
   /** One transaction, which changes something in any case. @throws an error of SQLite: nothing has changed then. */
-  apply(changes: RowChanges): void {
+  apply(changes: RowChanges, also?: () => void): void {
     this.#database.exec("BEGIN IMMEDIATE");
     try {
       this.#write(changes);
+      also?.();
       this.#database.exec("COMMIT");
     } catch (error) {
       // SQLite may have rolled back by itself (disk full).
