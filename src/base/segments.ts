@@ -16,6 +16,11 @@ export interface Readable {
    * were: fewer than asked for only at the end.
    */
   copy(offset: number, target: Uint8Array, start: number, length: number): number;
+  /**
+   * Copies `length` bytes, from `offset` on, to memory at `target`, past the processor's caches: for
+   * much that is not looked at soon. The caller answers for the address. False: it cannot be done so.
+   */
+  copyPast?(offset: number, target: HostAddress, length: number): boolean;
 }
 
 /** Where file contents go. Bytes are appended one after another. */

@@ -5,7 +5,7 @@
  * permissions (virtio-fs mounts have default_permissions); what depends on more than attributes (sticky
  * directories, setgid, ACLs of a new inode) is said at each operation.
  */
-import type { NodeId } from "../base/brands.ts";
+import type { HostAddress, NodeId } from "../base/brands.ts";
 import type { SyncTicket } from "../base/waiting.ts";
 import type { Attributes, Entry, NameBytes } from "./file-system.ts";
 
@@ -15,6 +15,8 @@ export interface ByteSource {
   readonly length: number;
   /** Copies up to `length` bytes from `offset` on to `target` at `start`; returns how many. */
   copy(offset: number, target: Uint8Array, start: number, length: number): number;
+  /** As Readable.copyPast (base/segments.ts). */
+  copyPast?(offset: number, target: HostAddress, length: number): boolean;
 }
 
 /** `struct fuse_setattr_in`. Times are whole seconds since the epoch (signed) and nanoseconds. */

@@ -4,7 +4,7 @@
  */
 import { fuseInHeader } from "../abi/fuse.ts";
 import { copyU64, i64At, u64At } from "../abi/struct.ts";
-import type { NodeId } from "../base/brands.ts";
+import type { HostAddress, NodeId } from "../base/brands.ts";
 import { EINVAL, ENAMETOOLONG } from "../base/errno.ts";
 import type { Readable } from "../base/segments.ts";
 import type { NameBytes } from "./file-system.ts";
@@ -46,6 +46,11 @@ class RequestBytes implements ByteSource {
     if (this.#readable === undefined || offset >= this.length) return 0;
     const wanted = Math.min(length, this.length - offset);
     return this.#readable.copy(this.#start + offset, target, start, wanted);
+  }
+
+  copyPast(offset: number, target: HostAddress, length: number): boolean {
+    if (this.#readable?.copyPast === undefined || offset + length > this.length) return false;
+    return this.#readable.copyPast(this.#start + offset, target, length);
   }
 }
 

@@ -84,11 +84,11 @@ export class DeviceLayer implements LayerPort, Disposable {
 
 class ArenaMemory implements LayerMemory, Disposable {
   readonly bytes: Uint8Array;
-  readonly #address: number;
+  readonly address: HostAddress;
   readonly #native = new NativeCopy(1);
 
   constructor(address: number, length: number) {
-    this.#address = address;
+    this.address = address as HostAddress;
     this.bytes = new Uint8Array(viewNative(address, length));
   }
 
@@ -96,7 +96,7 @@ class ArenaMemory implements LayerMemory, Disposable {
     if (!(offset >= 0 && length >= 0 && offset + length <= this.bytes.length)) return -EIO;
     const { copies } = this.#native;
     copies[0] = source;
-    copies[1] = this.#address + offset;
+    copies[1] = this.address + offset;
     copies[2] = length;
     return this.#native.run(0, 1, false) === 1 ? 0 : -EIO;
   }

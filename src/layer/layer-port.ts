@@ -7,6 +7,8 @@ import type { EntryRow, InodeRow, PieceRow, XattrRow } from "./rows.ts";
 export interface LayerMemory {
   /** Its bytes, for this thread. */
   readonly bytes: Uint8Array;
+  /** Where they begin in this process; undefined where that is not known. */
+  readonly address?: HostAddress;
   /**
    * Copies `length` bytes of a file mapping at `source` to `offset`, guarded and at once. Returns 0,
    * or -EIO when the mapping could not be read.

@@ -51,10 +51,10 @@ export class CopyList {
   }
 
   /** Makes the present request's copies, which makes room for more of them. 0 or -EIO. */
-  make(): number {
+  make(streaming = false): number {
     const end = this.count;
     this.count = this.#first;
-    return this.#native.run(this.#first, end, false) === end ? 0 : -EIO;
+    return this.#native.run(this.#first, end, streaming) === end ? 0 : -EIO;
   }
 
   /** Makes the copies from `first` on: where it ended, the number of all or the one that failed. */

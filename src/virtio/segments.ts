@@ -104,6 +104,25 @@ export class Segments implements Readable, Writable {
     return total;
   }
 
+  copyPast(offset: number, target: HostAddress, length: number): boolean {
+    if (offset + length > this.length || length === 0) return false;
+    const copies = this.#copies;
+    const { table } = copies;
+    let done = 0;
+    for (let within = this.#seek(offset); ; within = this.#next()) {
+      if (copies.count === copies.capacity && copies.make(true) !== 0) return false;
+      const piece = this.#piece;
+      const bytes = Math.min(length - done, this.#lengths[piece]! - within);
+      const at = copies.count * COPY_NUMBERS;
+      table[at] = this.#addresses[piece]! + within;
+      table[at + 1] = target + done;
+      table[at + 2] = bytes;
+      copies.count += 1;
+      done += bytes;
+      if (done === length) return copies.make(true) === 0;
+    }
+  }
+
   write(offset: number, source: Uint8Array, start: number, length: number): void {
     assert(offset + length <= this.length, "reply beyond the room");
     assert(start + length <= source.length, "reply beyond its source");

@@ -86,6 +86,43 @@ describe("CopyList", () => {
     expect(driver.list.run(0, false)).toBe(0);
   });
 
+  test("copies what a request carries past the caches, at once, and leaves what others put off", () => {
+    const driver = new FakeDriver({ copies: 4 });
+    driver.mapping = new Uint8Array(256);
+    driver.fillData();
+    const pieces = [0x1000, 0x2020, 0x8040].map((addr) => ({ addr, len: 16 }));
+    driver.offer([...pieces, { addr: 0x1100, len: 16, write: true }]);
+    const queue = driver.start();
+    queue.next();
+    const { readable } = queue.chain;
+    driver.list.deferring = true;
+    expect(write(queue, 0, 200, 16)).toBe(0);
+    driver.list.begin();
+    expect(readable.copyPast?.(4, 100 as HostAddress, 40)).toBe(true);
+    const wanted = new Uint8Array(40);
+    expect(readable.copy(4, wanted, 0, 40)).toBe(40);
+    expect(driver.mapping.subarray(100, 140)).toEqual(wanted);
+    expect([driver.mapping[99], driver.mapping[140]]).toEqual([0, 0]);
+    expect(driver.runs).toEqual([[3, true]]);
+    expect(driver.list.count).toBe(1);
+    expect(readable.copyPast?.(40, 100 as HostAddress, 9)).toBe(false);
+  });
+
+  test("copies what a request carries in several steps where the table is short", () => {
+    const driver = new FakeDriver({ copies: 2 });
+    driver.mapping = new Uint8Array(256);
+    driver.fillData();
+    driver.offer([0, 1, 2, 3, 4].map((index) => ({ addr: 0x1000 + 32 * index, len: 16 })));
+    const queue = driver.start();
+    queue.next();
+    const { readable } = queue.chain;
+    expect(readable.copyPast?.(0, 7 as HostAddress, 80)).toBe(true);
+    const wanted = new Uint8Array(80);
+    readable.copy(0, wanted, 0, 80);
+    expect(driver.mapping.subarray(7, 87)).toEqual(wanted);
+    expect(driver.runs.map(([count]) => count)).toEqual([2, 2, 1]);
+  });
+
   test("does not let a request begin without room for its copies", () => {
     const { driver, queue } = started([[0x1000, 16]]);
     driver.list.deferring = true;

@@ -38,7 +38,7 @@ export class FakeDriver implements NativeCopy {
   readonly memory: GuestMemory;
   readonly size: number;
   readonly copies: Float64Array;
-  /** What `run` copies from; its first byte is at address 0. */
+  /** What `run` copies from, or to; its first byte is at address 0. */
   mapping: Uint8Array = new Uint8Array(0);
   /** For every `run`: how many copies it was to make, and whether past the caches. */
   readonly runs: [copies: number, streaming: boolean][] = [];
@@ -196,13 +196,23 @@ export class FakeDriver implements NativeCopy {
         number,
         number,
       ];
-      const window = this.#windowOf(address, "hostAddress");
-      if (window === undefined) throw new Error(`no host memory at ${address}`);
-      if (source + length > this.mapping.length) return index;
-      const target = new Uint8Array(window.buffer, address - window.hostAddress, length);
-      target.set(this.mapping.subarray(source, source + length));
+      const target = this.#hostBytes(address, length);
+      if (target === undefined) throw new Error(`no host memory at ${address}`);
+      const bytes = this.#hostBytes(source, length);
+      if (bytes === undefined) return index;
+      target.set(bytes);
     }
     return end;
+  }
+
+  /** Bytes of a window or of the mapping. */
+  #hostBytes(address: number, length: number): Uint8Array | undefined {
+    const window = this.#windowOf(address, "hostAddress");
+    if (window !== undefined) {
+      return new Uint8Array(window.buffer, address - window.hostAddress, length);
+    }
+    const end = address + length;
+    return end <= this.mapping.length ? this.mapping.subarray(address, end) : undefined;
   }
 
   #windowOf(address: number, kind: "guestAddress" | "hostAddress"): MemoryWindow | undefined {
