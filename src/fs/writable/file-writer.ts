@@ -3,6 +3,7 @@
  * block at the edge has besides, and copies. Nothing of the file changes before all that may fail or
  * wait is behind it.
  */
+import type { HostAddress } from "../../base/brands.ts";
 import { EFBIG, ENOSPC } from "../../base/errno.ts";
 import type { ByteSource } from "../../fuse/modifications.ts";
 import { HOLE, ZERO } from "../../layer/extent-code.ts";
@@ -17,6 +18,12 @@ import { MemorySink } from "./memory-sink.ts";
 export const FILE_BYTES_MAX = 2 ** 44;
 /** Blocks that one call writes: of the largest WRITE, wherever it begins. */
 const WRITE_BLOCKS_MAX = 1025;
+
+/**
+ * From so many bytes on, what is written goes past the processor's caches: it would not stay there
+ * until it is written back, and in vain read what it overwrites (128 KiB: 7.7 µs instead of 19).
+ */
+const PAST_BYTES_MIN = 64 * 1024;
 
 /** Beside the flags of a block that is new in memory. */
 const NEW = 0x80;
@@ -180,9 +187,10 @@ export class FileWriter {
 
   /** Copies to the planned blocks, at once to those that lie together. */
   #copy(source: ByteSource, count: number, within: number, length: number): void {
-    const { bytes } = this.#parts.memory;
+    const { bytes, address } = this.#parts.memory;
     const slots = this.#slots;
     const stop = within + length;
+    const isLong = length >= PAST_BYTES_MIN && address !== undefined;
     for (let i = 0; i < count; ) {
       const first = i;
       do i += 1;
@@ -190,6 +198,9 @@ export class FileWriter {
       const from = Math.max(first * BLOCK_BYTES, within);
       const to = Math.min(i * BLOCK_BYTES, stop);
       const target = slots[first]! * BLOCK_BYTES + (from - first * BLOCK_BYTES);
+      const past = isLong ? ((address + target) as HostAddress) : undefined;
+      if (past !== undefined && source.copyPast?.(from - within, past, to - from) === true)
+        continue;
       source.copy(from - within, bytes, target, to - from);
     }
   }
