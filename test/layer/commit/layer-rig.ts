@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { DirectoryNode } from "../../../src/castore/node.ts";
 import { LayerCommit } from "../../../src/layer/commit/commit-layer.ts";
+import { commitLayer } from "../../../src/layer/commit/store-commit.ts";
 import { LayerSnapshot } from "../../../src/layer/tree/layer-snapshot.ts";
 import { LayerTree } from "../../../src/layer/tree/layer-tree.ts";
 import { openDiskStore } from "../../../src/store/disk-store.ts";
@@ -40,14 +41,11 @@ export interface Committed {
   readonly directories: number;
 }
 
-export async function commit({
-  store,
-  storeDirectory,
-  builder,
-  layer,
-}: Prepared): Promise<Committed> {
-  builder.save(layer, storeDirectory);
-  using snapshot = await LayerSnapshot.open(layer);
+/** Saves the layer, and commits it. */
+export async function commit(made: Prepared): Promise<Committed> {
+  made.builder.save(made.layer, made.storeDirectory);
+  using snapshot = await LayerSnapshot.open(made.layer);
+  const { store } = made;
   const tree = new LayerTree(snapshot.rows, snapshot.base, store.directories);
   using writer = await store.openWriter();
   const { readData } = snapshot;
@@ -56,6 +54,12 @@ export async function commit({
   writer.commit();
   const { files, bytes, directories } = work.progress;
   return { node, newBytes: writer.newBytes, files, bytes, directories };
+}
+
+/** What a commit of the layer that is on disk gives. */
+export async function committed({ store, layer }: Prepared): Promise<DirectoryNode> {
+  using snapshot = await LayerSnapshot.open(layer);
+  return (await commitLayer(snapshot, store)).node;
 }
 
 /** The node of a model, as an import gives it. */
