@@ -69,11 +69,13 @@ export class FileOperations {
     if (typeof contents === "number") return contents;
     const written = contents.write(offset, source);
     if (written < 0) return this.#refused(written);
-    this.#written(inode, (flags & FUSE_WRITE_KILL_SUIDGID) !== 0);
+    this.#written(inode);
+    if ((flags & FUSE_WRITE_KILL_SUIDGID) !== 0) clearSuidgid(inode);
+    this.#state.journal.relieve();
     return written;
   }
 
-  /** Of a file: to be called after `begin`. 0 or a status. */
+  /** Of a file, as a part of a request: `relieve` is left to the caller. 0 or a status. */
   truncate(inode: Inode, size: number): number {
     if (!isOffset(size)) return -EINVAL;
     const begun = this.#state.begin(false);
@@ -82,7 +84,7 @@ export class FileOperations {
     if (typeof contents === "number") return contents;
     const status = contents.resize(size);
     if (status < 0) return this.#refused(status);
-    this.#written(inode, false);
+    this.#written(inode);
     return 0;
   }
 
@@ -97,7 +99,8 @@ export class FileOperations {
     if (typeof contents === "number") return contents;
     const status = contents.fallocate(offset, length, mode);
     if (status < 0) return this.#refused(status);
-    this.#written(inode, false);
+    this.#written(inode);
+    this.#state.journal.relieve();
     return 0;
   }
 
@@ -139,18 +142,18 @@ export class FileOperations {
     if (isOverlap) return -EINVAL;
     const copied = contents.copyFrom(taken, fromOffset, toOffset, available);
     if (copied < 0) return this.#refused(copied);
-    if (copied > 0) this.#written(target, false);
+    if (copied === 0) return 0;
+    this.#written(target);
+    this.#state.journal.relieve();
     return copied;
   }
 
-  /** Contents have changed: times, and what writing takes away. */
-  #written(inode: Inode, killSuidgid: boolean): void {
-    const { clock, changes, xattrs, journal } = this.#state;
+  /** Contents have changed: times, and file capabilities, which writing takes away. */
+  #written(inode: Inode): void {
+    const { clock, changes, xattrs } = this.#state;
     clock.modified(inode);
-    if (killSuidgid) clearSuidgid(inode);
     xattrs.killCapability(inode);
     changes.inode(inode);
-    journal.relieve();
   }
 
   /** WAITING and -ENOSPC may end when what waits is written. */

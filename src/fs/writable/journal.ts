@@ -170,8 +170,8 @@ export class Journal implements LayerEvents {
 
   hold(): void {
     if (this.#failed === 0 && !this.#held) {
-      this.#contents.hold();
       if (this.#isDirty) this.#submit(true);
+      this.#contents.hold();
     }
     this.#held = true;
     this.#port.held();

@@ -59,6 +59,7 @@ export class NewInodes {
       if (status < 0) return status;
     }
     describeEntry(inode, entry);
+    this.#state.journal.relieve();
     return 0;
   }
 
