@@ -192,6 +192,7 @@ export class ContentsRig {
       get freeBytes() {
         return rig.freeBytes;
       },
+      metadataBytes: 0,
       submit: () => {},
       held: () => {},
       take: () => {},
