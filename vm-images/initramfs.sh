@@ -37,7 +37,7 @@ ln -s bin "$tree/sbin"
 version=$(cat "$kernel/version")
 number=10
 for module in $(PATH=$PATH:/sbin:/usr/sbin modprobe -d "$kernel/root" -S "$version" \
-  --show-depends -a virtio_pci virtio_console virtiofs overlay | awk '$1 == "insmod" && !seen[$2]++ { print $2 }'); do
+  --show-depends -a virtio_pci virtio_console virtiofs overlay loop | awk '$1 == "insmod" && !seen[$2]++ { print $2 }'); do
   base=$(basename "$module")
   case $base in
     *.ko) cp "$module" "$tree/lib/modules/$number-$base" ;;
