@@ -28,6 +28,14 @@ describe("completion", () => {
   it("offers the commands and options below a command", () => {
     expect(words("store", "")).toEqual(["serve"]);
     expect(words("store", "serve", "--li")).toEqual(["--listen"]);
+    expect(words("layer", "")).toEqual(["ls", "diff", "commit", "rebase", "discard"]);
+    expect(words("layer", "commit", "--st")).toEqual(["--strict", "--store"]);
+  });
+
+  it("leaves directories of layers to the shell, and asks the store for their new roots", () => {
+    expect(words("layer", "diff", "")).toBe("file");
+    expect(words("layer", "ls", "/var/lib")).toBe("file");
+    expect(words("layer", "rebase", "d", "--onto", "")).toBe("target");
   });
 
   it("offers the values of an option that has a few", () => {

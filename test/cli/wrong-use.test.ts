@@ -33,6 +33,12 @@ const WRONG_USES: readonly (readonly [args: string, complaint: RegExp])[] = [
   ["gc --store s --waste 101", /whole number from 0 to 100/],
   ["gc --store s --keep nonsense", /bad digest/],
   ["diff --store s only-one", /missing required argument 'after'/],
+  ["layer", /no such command/],
+  ["layer commit", /missing required argument 'layer'/],
+  ["layer commit d --name a/b", /cannot be the name of a root/],
+  ["layer rebase d", /required option '--onto <target>' not specified/],
+  ["layer discard d /", /the root of the share cannot be discarded/],
+  ["layer ls", /no store given/],
   ["completion tcsh", /Allowed choices are bash, zsh, fish/],
 ];
 

@@ -138,7 +138,9 @@ async function refused(error: unknown): Promise<never> {
 function rootName(bytes: Uint8Array) {
   const { start, path } = parseTarget(bytes);
   if (start.kind === "root" && path.length === 0) return start.name;
-  throw new CommandError(EXIT.usage, `${escapedName(bytes)} cannot be the name of a root`);
+  throw new CommandError(EXIT.usage, `${escapedName(bytes)} cannot be the name of a root`, {
+    hint: "a name has no slash in it, and is no digest",
+  });
 }
 
 function commitJson(
