@@ -10,6 +10,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -131,6 +132,17 @@ export class DaemonProcess implements Disposable {
   /** Open file descriptors. */
   get descriptorCount(): number {
     return readdirSync(`/proc/${this.pid}/fd`).length;
+  }
+
+  /** What they stand for. */
+  get descriptors(): string[] {
+    return readdirSync(`/proc/${this.pid}/fd`).map((fd) => {
+      try {
+        return readlinkSync(`/proc/${this.pid}/fd/${fd}`);
+      } catch {
+        return "closed meanwhile";
+      }
+    });
   }
 
   /** CPU time of all its threads so far, in nanoseconds. */

@@ -71,7 +71,8 @@ export class ProvingGround implements Disposable {
     if (!daemon.isAlive) throw new Harmed(`the daemon died: ${tail(daemon.log)}`);
     const settled = () => daemon.descriptorCount <= this.#descriptors;
     if (!eventually(settled, SETTLE_MILLISECONDS)) {
-      throw new Harmed(`${daemon.descriptorCount} descriptors instead of ${this.#descriptors}`);
+      const open = daemon.descriptors.join(" ");
+      throw new Harmed(`more than ${this.#descriptors} descriptors: ${open}`);
     }
     if (!this.isIdle()) throw new Harmed("the daemon keeps a CPU busy");
     try {
