@@ -44,7 +44,12 @@ export function read({ fs, request, reply }: Exchange): number {
   return status < 0 ? status : reply.appended;
 }
 
-export function lseek({ fs, request, reply }: Exchange): number {
+/**
+ * Linux sends LSEEK without what it has collected of the file. Our answer would call a hole what has
+ * data there (cp then copies zeros), so such a kernel is told to answer by itself: all is data.
+ */
+export function lseek({ fs, session, request, reply }: Exchange): number {
+  if (session.kernelCollectsWrites) return -ENOSYS;
   const offset = request.u64(fuseLseekIn.at.offset);
   if (offset < 0) return -EINVAL;
   const result = fs.lseek(request.nodeid, offset, request.u32(fuseLseekIn.at.whence));

@@ -95,6 +95,8 @@ export class Session {
   zeroMessageOpendir = false;
   /** SETXATTR's arguments are `struct fuse_setxattr_in` in full. */
   longSetxattr = false;
+  /** The kernel has data and sizes that it has not sent yet. */
+  kernelCollectsWrites = false;
   readonly #maxPages: number;
 
   constructor(maxPages: number) {
@@ -106,6 +108,7 @@ export class Session {
     this.zeroMessageOpen = false;
     this.zeroMessageOpendir = false;
     this.longSetxattr = false;
+    this.kernelCollectsWrites = false;
   }
 
   /**
@@ -142,6 +145,7 @@ export class Session {
     });
     this.zeroMessageOpen = (flags & FUSE_NO_OPEN_SUPPORT) !== 0;
     this.zeroMessageOpendir = (flags & FUSE_NO_OPENDIR_SUPPORT) !== 0;
+    this.kernelCollectsWrites = (flags & FUSE_WRITEBACK_CACHE) !== 0;
     this.longSetxattr = (flags & FUSE_SETXATTR_EXT) !== 0;
     this.open = true;
     return fuseInitOut.size;

@@ -12,6 +12,7 @@ import {
   fuseInitIn,
   fuseInitOut,
   fuseLinkIn,
+  fuseLseekIn,
   fuseMkdirIn,
   fuseMknodIn,
   fuseOpenOut,
@@ -55,6 +56,18 @@ function refusal(opcode: number, nodeid: number, ...parts: (Uint8Array | string)
   expect(modifications.calls).toEqual([]);
   return -error;
 }
+
+test("holes are the kernel's affair where it may have data that the file system has not got yet", () => {
+  const seek = (init: Uint8Array) =>
+    mounted(init).kernel.send(abi.FUSE_LSEEK, HELLO, 8, args(fuseLseekIn, { whence: 3 })).error;
+  const withoutCache = args(fuseInitIn, {
+    major: 7,
+    minor: abi.FUSE_KERNEL_MINOR_VERSION,
+    flags: 0xffffffff - abi.FUSE_WRITEBACK_CACHE,
+  });
+  expect(seek(INIT_ALL)).toBe(-errno.ENOSYS);
+  expect(seek(withoutCache)).toBe(0);
+});
 
 describe.each(MODIFYING_REQUESTS)("$name", (request) => {
   test("asks the file system for what the request says, and answers with its struct", () => {
