@@ -12,6 +12,7 @@ export class LayerHold implements Disposable {
   readonly #socket: Socket;
   #answers: PromiseWithResolvers<ControlAnswer> | undefined;
   #failure: LayerError | undefined;
+  readonly #lost = new AbortController();
 
   private constructor(socket: Socket) {
     this.#socket = socket;
@@ -54,6 +55,11 @@ export class LayerHold implements Disposable {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
+  /** Aborted when the layer is not held any more, disposed of or not, with the reason. */
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
   [Symbol.dispose](): void {
     this.#socket.destroy();
   }
@@ -70,8 +76,9 @@ export class LayerHold implements Disposable {
   }
 
   #fail(message: string, cause?: unknown): void {
-    this.#failure ??= new LayerError(message, { cause });
+    this.#failure ??= new LayerError(message, { cause, remedy: "try again" });
     this.#answers?.reject(this.#failure);
+    this.#lost.abort(this.#failure);
     this.#socket.destroy();
   }
 }

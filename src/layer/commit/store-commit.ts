@@ -58,7 +58,10 @@ export async function commitLayer(
   store: Store,
   options: StoreCommitOptions = {},
 ): Promise<StoreCommitResult> {
-  options.signal?.throwIfAborted();
+  const signal = AbortSignal.any(
+    [options.signal, snapshot.lost].filter((one) => one !== undefined),
+  );
+  signal.throwIfAborted();
   const tree = new LayerTree(snapshot.rows, snapshot.base, store.directories);
   const counter = new LossCounter(snapshot.rows);
   for (const step of tree.steps()) counter.add(step);
@@ -67,7 +70,7 @@ export async function commitLayer(
   using writer = await store.openWriter();
   const { blobs } = store;
   const { readData, pause } = snapshot;
-  await using commit = new LayerCommit(tree, writer, { readData, blobs }, options);
+  await using commit = new LayerCommit(tree, writer, { readData, blobs }, { ...options, signal });
   const node = await commit.run();
   if (options.manifestPath !== undefined) writeManifest(options.manifestPath, tree, node);
   // Whatever was read, was read while the layer was held.

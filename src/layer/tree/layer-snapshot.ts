@@ -94,6 +94,11 @@ export class LayerSnapshot implements Disposable {
     if (this.#guard instanceof LayerHold) this.#guard.check();
   }
 
+  /** Aborted when `check` would throw. Undefined: nothing can go wrong. */
+  get lost(): AbortSignal | undefined {
+    return this.#guard instanceof LayerHold ? this.#guard.lost : undefined;
+  }
+
   [Symbol.dispose](): void {
     this.#database.close();
     closeSync(this.#data);
