@@ -46,13 +46,13 @@ export class Edits {
 
   #materialiseOne(inode: Inode): void {
     const { entry } = inode;
-    const names = entry?.directory.names;
-    assert(entry !== undefined && names !== undefined, "the base's inodes stand somewhere");
+    assert(entry !== undefined, "the base's inodes stand somewhere");
+    const names = this.#namesOf(entry.directory);
     this.#giveId(inode);
     entry.id = inode.id;
     entry.node = undefined;
     names.add(entry);
-    if (inode.isDirectory) inode.names = new LayerNames(inode.baseCount);
+    if (inode.isDirectory) this.#tree.setNames(inode, new LayerNames(inode.baseCount));
     else this.#tree.moveTo(inode, undefined);
     this.#changes.inode(inode);
     this.#changes.entry(entry);
@@ -65,8 +65,7 @@ export class Edits {
 
   /** `name` in `directory` (which has an id) stands for `inode` from now on. Links are not counted. */
   setName(directory: Inode, name: NameBytes, inode: Inode): void {
-    const { names } = directory;
-    assert(names !== undefined, "a directory that changes was looked into");
+    const names = this.#namesOf(directory);
     let entry = this.#tree.names.find(directory, name);
     if (entry === undefined) {
       const { bytes, start, end } = name;
@@ -82,8 +81,7 @@ export class Edits {
 
   /** A name of the layer stands for nothing any more. */
   clearName(entry: NameEntry): void {
-    const { names } = entry.directory;
-    assert(names !== undefined, "a directory that changes was looked into");
+    const names = this.#namesOf(entry.directory);
     if (entry.position < names.baseCount) {
       names.change(entry, WHITEOUT);
     } else {
@@ -116,14 +114,25 @@ export class Edits {
 
   /** A directory that shows no names has whiteouts at most: they go with it. */
   #clearDirectory(directory: Inode): void {
-    const { names } = directory;
-    assert(names !== undefined && names.visible === 0, "only empty directories are removed");
+    const names = this.#namesOf(directory);
+    assert(names.visible === 0, "only empty directories are removed");
     for (const entry of names.over.values()) {
       this.#tree.names.remove(entry);
       this.#changes.entry(entry);
     }
-    directory.names = new LayerNames(0);
+    this.#tree.setNames(directory, new LayerNames(0));
     directory.origin = "";
     directory.baseCount = 0;
+  }
+
+  /**
+   * The names of a directory of the layer which has been looked into for this request: at most they
+   * were let go since, and are read again.
+   */
+  #namesOf(directory: Inode): LayerNames {
+    const status = this.#tree.loadNames(directory);
+    const { names } = directory;
+    assert(status === 0 && names !== undefined, "a directory that changes was looked into");
+    return names;
   }
 }

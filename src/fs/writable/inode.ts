@@ -72,8 +72,8 @@ export class Inode {
   blob: BlobReader | undefined = undefined;
   /** A directory's: where the directory cache had what lies beneath. A hint. */
   cell = 0;
-  /** Of a directory with an origin: entries of the base's, once it was looked into. */
-  baseCount = 0;
+  /** Of a directory: entries of what lies beneath it; -1: it was not looked into yet. */
+  baseCount = -1;
   /** A directory's names that are in the layer, if it has any and they were asked for. */
   names: LayerNames | undefined = undefined;
   /** Extended attributes by name, if it can have any and they were asked for. */

@@ -153,9 +153,11 @@ export class Journal implements LayerEvents {
     this.#batches.shift();
     if (errno !== 0 && this.#failed === 0) this.#fail(errno);
     if (durable && errno === 0) this.#durable = id;
-    this.#tree.settled = id;
+    // What a failed layer has not taken stays in memory: it can be read there still.
+    if (this.#failed === 0) this.#tree.settled = id;
     this.#contents.settled(id, durable, errno);
     for (const inode of batch.touched) this.#tree.dropUnused(inode);
+    this.#tree.relieve();
     this.#pump(false, true);
     this.relieve();
     this.onProgress?.(errno === 0 ? this.#durable : this.#submitted + 1, errno);

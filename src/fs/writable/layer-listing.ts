@@ -81,8 +81,10 @@ export class LayerListing {
   ): void {
     // What is listed may be dropped again at once, and would take an unused directory with it.
     directory.lookups += 1;
+    this.#tree.pinned = directory;
     const first = Math.max(offset, DOT_ENTRIES) - DOT_ENTRIES;
     if (this.#listBase(directory, base, first, lister)) this.#listOwn(directory, first, lister);
+    this.#tree.pinned = undefined;
     directory.lookups -= 1;
   }
 

@@ -103,6 +103,7 @@ export class Links {
       return status;
     }
     state.edits.materialise(inode);
+    state.changes.inode(directory);
     state.edits.clearName(this.#entryOf(directory, name));
     this.#lose(directory, inode);
     state.clock.modified(directory);
@@ -202,11 +203,11 @@ export class Links {
     target: Inode | undefined,
   ): void {
     const { edits, clock, changes } = this.#state;
-    const left = this.#entryOf(from, name);
     edits.materialise(to);
     // Neither may go for being clean while inodes move between them.
     changes.inode(from);
     changes.inode(to);
+    const left = this.#entryOf(from, name);
     if (target !== undefined) this.#lose(to, target);
     // Before the old name goes, so that nothing takes the inode for nameless in between.
     edits.setName(to, newName, inode);
@@ -268,7 +269,10 @@ export class Links {
 
   /** The name in a directory that an inode of the layer was found at. */
   #entryOf(directory: Inode, name: NameBytes): NameEntry {
-    return this.#state.tree.names.find(directory, name) as NameEntry;
+    const { tree } = this.#state;
+    // It may have been let go while the other directory was looked into.
+    tree.loadNames(directory);
+    return tree.names.find(directory, name) as NameEntry;
   }
 }
 

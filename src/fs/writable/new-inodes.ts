@@ -172,7 +172,8 @@ export class NewInodes {
     if (type === S_IFCHR || type === S_IFBLK) inode.rdev = init.rdev;
     if (type === S_IFDIR) {
       inode.links = 2;
-      inode.names = new LayerNames(0);
+      inode.baseCount = 0;
+      this.#state.tree.setNames(inode, new LayerNames(0));
     }
     inode.xattrs = new Map();
     clock.begin(inode);

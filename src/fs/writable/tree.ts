@@ -27,7 +27,7 @@ const SYMLINK_MODE = S_IFLNK | 0o777;
 /** st_ino of the base's inodes: so far above those that a layer counts up. */
 const TOP_BIT = 1 << 31;
 
-/** Names in memory at one time; beyond that, directories that can be read again go. */
+/** Names in memory at one time, by default; beyond that, those that can be read again go. */
 export const NAMES_MAX = 1 << 20;
 
 /** A name that was looked for: filled in again and again. */
@@ -45,16 +45,26 @@ export class Tree {
   readonly #directories: DirectoryCache;
   readonly #logger: Logger;
   readonly #digest = new Uint8Array(32);
-  /** Directories with `names` that came from the layer's rows, the first loaded first. */
-  readonly #loaded = new Set<Inode>();
+  readonly #namesMax: number;
+  /** Directories with `names`, those first that have had them longest. */
+  readonly #withNames = new Set<Inode>();
+  /** A directory whose names are being gone through: they stay. */
+  pinned: Inode | undefined = undefined;
   /** Batches up to this one are in the layer's database. */
   settled = 0;
 
-  constructor(inodes: InodeSet, reader: LayerReader, directories: DirectoryCache, logger: Logger) {
+  constructor(
+    inodes: InodeSet,
+    reader: LayerReader,
+    directories: DirectoryCache,
+    logger: Logger,
+    namesMax: number = NAMES_MAX,
+  ) {
     this.inodes = inodes;
     this.#reader = reader;
     this.#directories = directories;
     this.#logger = logger;
+    this.#namesMax = namesMax;
   }
 
   /** What lies beneath a directory; undefined: nothing; or -EIO, which was logged, or MISSING. */
@@ -74,20 +84,29 @@ export class Tree {
   /** Makes sure that the names which the layer has for a directory are in memory. 0 or a status. */
   loadNames(directory: Inode): number {
     if (directory.names !== undefined || directory.id === NO_ID) return 0;
-    const base = this.baseOf(directory);
-    if (typeof base === "number") return base;
-    const names = new LayerNames(base?.count ?? 0);
-    for (const row of this.#reader.entries(directory.id)) {
-      const { name, position, inode } = row;
+    if (directory.baseCount < 0) {
+      const base = this.baseOf(directory);
+      if (typeof base === "number") return base;
+      directory.baseCount = base?.count ?? 0;
+    }
+    const names = new LayerNames(directory.baseCount);
+    for (const { name, position, inode } of this.#reader.entries(directory.id)) {
       const id = inode ?? WHITEOUT;
-      const entry = this.names.add(directory, name, 0, name.length, position, id);
+      const entry =
+        this.names.findRange(directory, name, 0, name.length) ??
+        this.names.add(directory, name, 0, name.length, position, id);
       entry.stored = true;
       names.add(entry);
     }
-    directory.names = names;
-    this.#loaded.add(directory);
-    if (this.names.count > NAMES_MAX) this.#evictNames(directory);
+    this.setNames(directory, names);
+    this.relieve(directory);
     return 0;
+  }
+
+  /** What the layer has for a directory. */
+  setNames(directory: Inode, names: LayerNames): void {
+    directory.names = names;
+    this.#withNames.add(directory);
   }
 
   /** Looks for a name in a directory. 0, -ENOENT, -ENOTDIR, -EIO or MISSING. */
@@ -241,18 +260,24 @@ export class Tree {
   #unload(directory: Inode): void {
     const { names } = directory;
     if (names === undefined) return;
-    for (const entry of names.over.values()) this.names.remove(entry);
-    for (const entry of names.own) if (!entry.gone) this.names.remove(entry);
+    for (const entry of names.over.values()) this.#release(entry);
+    for (const entry of names.own) if (!entry.gone) this.#release(entry);
     directory.names = undefined;
-    this.#loaded.delete(directory);
+    this.#withNames.delete(directory);
   }
 
-  /** Lets go of names that can be read again, until half of what may be is left. */
-  #evictNames(but: Inode): void {
-    for (const directory of this.#loaded) {
-      if (this.names.count <= NAMES_MAX / 2) return;
+  /** A name can be read again, unless an inode in memory goes by it. */
+  #release(entry: NameEntry): void {
+    if (this.inodes.byId(entry.id)?.entry !== entry) this.names.remove(entry);
+  }
+
+  /** When too many names are in memory, lets go of some that can be read again. */
+  relieve(but?: Inode): void {
+    if (this.names.count <= this.#namesMax) return;
+    for (const directory of this.#withNames) {
+      if (this.names.count <= this.#namesMax / 2) return;
       const waits = directory.dirty || directory.changedIn > this.settled;
-      if (directory !== but && !waits && directory.children === 0) this.#unload(directory);
+      if (directory !== but && directory !== this.pinned && !waits) this.#unload(directory);
     }
   }
 }

@@ -69,7 +69,7 @@ export class WritableFileSystem implements FileSystem {
     this.#directories = new DirectoryCache(reader, logger, cacheBytes, randomInt(2 ** 32));
     this.#blobs = new BaseBlobs(reader, logger, options.blobReaderCount ?? BLOB_READERS);
     this.#inodes = inodes;
-    this.#tree = new Tree(inodes, port.reader, this.#directories, logger);
+    this.#tree = new Tree(inodes, port.reader, this.#directories, logger, options.maxNames);
     const now = options.now ?? Date.now;
     const { blobs, tree } = { blobs: this.#blobs, tree: this.#tree };
     this.#state = new LayerState({ port, inodes, tree, blobs, logger, now });

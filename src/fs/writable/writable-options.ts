@@ -20,6 +20,8 @@ export interface WritableFileSystemOptions {
   readonly showXattr: boolean;
   /** Inodes in memory at one time. NODES_MAX by default. */
   readonly maxInodes?: number | undefined;
+  /** Names of the layer's directories in memory at one time. NAMES_MAX by default. */
+  readonly maxNames?: number | undefined;
   /** Bytes of parsed directories of the base kept. DIRECTORY_CACHE_BYTES by default. */
   readonly directoryCacheBytes?: number | undefined;
   /** Blob readers of the base kept. BLOB_READERS by default. */

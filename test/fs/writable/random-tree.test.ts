@@ -59,7 +59,8 @@ describe("random operations on a writable share", () => {
   for (let seed = 1; seed <= SEEDS; seed++) {
     it(`leave the tree that a model says they leave, through crashes, too (seed ${seed})`, () => {
       const { store, root, model } = base();
-      const tree = new RandomTree(store, root, model, seed);
+      // Every other one with so little room for names that they are let go all the time.
+      const tree = new RandomTree(store, root, model, seed, seed % 2 === 0 ? 6 : undefined);
       tree.check();
       for (let step = 0; step < STEPS; step++) {
         tree.step();

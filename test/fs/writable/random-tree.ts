@@ -33,6 +33,7 @@ export class RandomTree {
   share: Share;
   model: ModelInode;
   readonly done = new Map<string, number>();
+  readonly #maxNames: number | undefined;
   readonly #store: FakeStore;
   readonly #root: DirectoryNode;
   readonly #random: (below: number) => number;
@@ -43,10 +44,17 @@ export class RandomTree {
   /** Nodeids that were looked up and not forgotten. */
   #lookedUp: NodeId[] = [];
 
-  constructor(store: FakeStore, root: DirectoryNode, model: ModelInode, seed: number) {
+  constructor(
+    store: FakeStore,
+    root: DirectoryNode,
+    model: ModelInode,
+    seed: number,
+    maxNames?: number,
+  ) {
     this.#store = store;
     this.#root = root;
-    this.share = shareOf(store, root);
+    this.share = shareOf(store, root, undefined, maxNames);
+    this.#maxNames = maxNames;
     this.model = model;
     this.#random = randomOf(seed);
     this.#settled = structuredClone(model);
@@ -289,7 +297,7 @@ export class RandomTree {
   }
 
   #crash(): void {
-    this.share = afterCrash(this.#store, this.#root, this.share);
+    this.share = afterCrash(this.#store, this.#root, this.share, this.#maxNames);
     this.#lookedUp = [];
     this.#submitted = [];
     this.model = structuredClone(this.#settled);

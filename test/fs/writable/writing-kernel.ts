@@ -207,16 +207,22 @@ export function shareOf(
   store: FakeStore,
   root: DirectoryNode,
   layer: FakeLayer = new FakeLayer(),
+  maxNames?: number,
   now: () => number = new Time().now,
 ): Share {
   const logger = silentLogger;
-  const fs = new WritableFileSystem(store, { root, layer, logger, showXattr: false, now });
+  const fs = new WritableFileSystem(store, { root, layer, logger, showXattr: true, maxNames, now });
   return { kernel: new WritingKernel(fs, layer), fs, layer };
 }
 
 /** The share as it is after a crash of its daemon: with what was settled. */
-export function afterCrash(store: FakeStore, root: DirectoryNode, { layer }: Share): Share {
-  return shareOf(store, root, new FakeLayer(layer.disk));
+export function afterCrash(
+  store: FakeStore,
+  root: DirectoryNode,
+  { layer }: Share,
+  maxNames?: number,
+): Share {
+  return shareOf(store, root, new FakeLayer(layer.disk), maxNames);
 }
 
 export { ROOT };
