@@ -304,7 +304,7 @@ export class RequestLane {
     this.#endPages(slot, size, 0, REPLY_HEADER);
     this.#setReply(slot, REPLY_ARGUMENTS, replyBytes, -1);
     this.#setReply(slot, REPLY_HEADER, fuseOutHeader.size, REPLY_ARGUMENTS);
-    this.#finish(slot, opcode, nodeid, args, FIRST_PAGE);
+    this.#finish(slot, opcode, nodeid, args, FIRST_PAGE, size);
   }
 
   /** A request whose reply is a header and data, in pages. */
@@ -332,13 +332,23 @@ export class RequestLane {
     if (last >= 0) this.#link(slot, FIRST_PAGE + last, size - last * PAGE, flags, after);
   }
 
-  /** Writes the header, links it with what follows it, and puts the chain into the avail ring. */
-  #finish(slot: number, opcode: number, nodeid: number, args: number, next: number): void {
+  /**
+   * Writes the header, links it with what follows it, and puts the chain into the avail ring. The
+   * header counts `payload` bytes beside the arguments.
+   */
+  #finish(
+    slot: number,
+    opcode: number,
+    nodeid: number,
+    args: number,
+    next: number,
+    payload = 0,
+  ): void {
     const words = this.#words32;
     const header = this.#requests[slot]! >>> 2;
     const sequence = (this.#sequences[slot]! + 1) >>> 0;
     this.#sequences[slot] = sequence;
-    words[header] = fuseInHeader.size + args;
+    words[header] = fuseInHeader.size + args + payload;
     words[header + 1] = opcode;
     words[header + 2] = sequence;
     words[header + 3] = slot;
