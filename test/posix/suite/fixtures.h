@@ -7,8 +7,8 @@
 enum kind { REGULAR, DIRECTORY, FIFO, SOCKET, SYMLINK, CHARACTER, BLOCK, KINDS };
 
 /* All kinds in turn, named in messages. */
-#define each_kind(kind) \
-    enum kind kind = 0; kind < KINDS && trying(kind_names[kind]); kind++
+#define each_kind(each) \
+    enum kind each = 0; each < KINDS && trying(kind_names[each]); each++
 extern const char *const kind_names[KINDS];
 
 /* Makes an entry, 0644 (directories 0755); a symlink leads nowhere. A failure is a fault. */

@@ -183,8 +183,18 @@ static int chosen(const struct test_case *c, int argc, char **argv)
     return argc == 0;
 }
 
+/* What a case runs that needs a program: it opens a file for reading, and ends when that ends. */
+static int wait_on(const char *path)
+{
+    char byte;
+    int fd = open(path, O_RDONLY);
+    return fd < 0 || read(fd, &byte, 1) != 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 3 && strcmp(argv[1], "--wait") == 0)
+        return wait_on(argv[2]);
     argc--, argv++;
     int own_machine = argc > 0 && strcmp(*argv, "--own-machine") == 0;
     argc -= own_machine, argv += own_machine;
