@@ -174,6 +174,8 @@ export class BlockCache {
 
   /** A block has landed: it is free. Gives the file that had it, or 0. */
   land(slot: number): number {
+    // Memory that was used is used again first: it may be in the processor's caches.
+    if (slot < this.#cursor) this.#cursor = slot;
     const file = this.states[slot] === FLYING ? this.#files[slot]! : 0;
     if (file !== 0) this.#unlink(slot);
     this.drop(slot);

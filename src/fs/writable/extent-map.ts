@@ -46,35 +46,42 @@ export class ExtentMap {
   /** Bytes in ZERO extents. */
   zeroBytes = 0;
   readonly #leaves: Leaf[] = [];
+  /** Where the first extent of each leaf begins: packed, since it is what a search goes through. */
+  #lows = new Float64Array(1);
   /** Where the current extent is. */
   #leaf = 0;
   #index = 0;
 
   /** Goes to the first extent that ends behind `offset`: it holds it, or is the next. */
   seek(offset: number): void {
-    const leaves = this.#leaves;
+    const lows = this.#lows;
     let low = 0;
-    let high = leaves.length;
+    let high = this.#leaves.length - 1;
     while (low < high) {
-      const middle = (low + high) >>> 1;
-      const { entries, count } = leaves[middle]!;
-      if (entries[(count - 1) * WIDTH + END]! <= offset) low = middle + 1;
-      else high = middle;
+      const middle = (low + high + 1) >>> 1;
+      if (lows[middle]! <= offset) low = middle;
+      else high = middle - 1;
     }
     this.#leaf = low;
     this.#index = 0;
-    if (low < leaves.length) {
-      const { entries, count } = leaves[low]!;
-      let first = 0;
-      let last = count - 1;
-      while (first < last) {
-        const middle = (first + last) >>> 1;
-        if (entries[middle * WIDTH + END]! <= offset) first = middle + 1;
-        else last = middle;
-      }
-      this.#index = first;
-    }
+    const leaf = this.#leaves[low];
+    if (leaf !== undefined) this.#seekIn(leaf, offset);
     this.#show();
+  }
+
+  #seekIn({ entries, count }: Leaf, offset: number): void {
+    let first = 0;
+    let last = count;
+    while (first < last) {
+      const middle = (first + last) >>> 1;
+      if (entries[middle * WIDTH + END]! <= offset) first = middle + 1;
+      else last = middle;
+    }
+    if (first < count) {
+      this.#index = first;
+    } else {
+      this.#leaf += 1;
+    }
   }
 
   /** Goes to the extent after the current one. */
@@ -146,6 +153,7 @@ export class ExtentMap {
       const entries = this.#leaves[this.#leaf]!.entries;
       entries[this.#index * WIDTH] = end;
       entries[this.#index * WIDTH + SOURCE] = moved(tag, source, end - first);
+      if (this.#index === 0) this.#lows[this.#leaf] = end;
       this.#uncover(tag, end - first);
       listener.cut(first, end, tag, source);
     }
@@ -174,10 +182,13 @@ export class ExtentMap {
     this.#index = first;
     if (leaf.count === 0) {
       this.#leaves.splice(this.#leaf, 1);
+      this.#lows.copyWithin(this.#leaf, this.#leaf + 1);
       this.#index = 0;
     } else if (first === leaf.count) {
       this.#leaf += 1;
       this.#index = 0;
+    } else if (first === 0) {
+      this.#lows[this.#leaf] = leaf.entries[0]!;
     }
     this.#show();
   }
@@ -208,6 +219,7 @@ export class ExtentMap {
     const entries = this.#leaves[this.#leaf]!.entries;
     entries[this.#index * WIDTH] = start;
     entries[this.#index * WIDTH + SOURCE] = source;
+    if (this.#index === 0) this.#lows[this.#leaf] = start;
     this.#cover(tag, end - start);
   }
 
@@ -225,6 +237,7 @@ export class ExtentMap {
     entries[at + END] = end;
     entries[at + TAG] = tag;
     entries[at + SOURCE] = source;
+    if (at === 0) this.#lows[this.#leaf] = start;
     leaf.count += 1;
     this.count += 1;
     this.#cover(tag, end - start);
@@ -262,6 +275,13 @@ export class ExtentMap {
     const other = new Leaf(entries, leaf.count - kept);
     leaf.count = kept;
     this.#leaves.splice(this.#leaf + 1, 0, other);
+    if (this.#leaves.length > this.#lows.length) {
+      const lows = new Float64Array(this.#lows.length * 2);
+      lows.set(this.#lows);
+      this.#lows = lows;
+    }
+    this.#lows.copyWithin(this.#leaf + 2, this.#leaf + 1, this.#leaves.length - 1);
+    this.#lows[this.#leaf + 1] = entries[0]!;
     if (this.#index < kept) return leaf;
     this.#leaf += 1;
     this.#index -= kept;

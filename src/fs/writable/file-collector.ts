@@ -49,7 +49,8 @@ export class FileCollector {
     return this.#runs.slice(0, this.#runCount * RUN);
   }
 
-  add(body: FileBody): void {
+  /** Lists a file's dirty blocks. */
+  addBlocks(body: FileBody): void {
     const blocks = this.#blocks;
     for (let at = this.#gather(body); at < blocks.length; ) {
       const first = blocks[at]!;
@@ -58,6 +59,10 @@ export class FileCollector {
       this.#place(body, first, first + (end - at));
       at = end;
     }
+  }
+
+  /** Encodes a file's changed pieces. */
+  addPieces(body: FileBody): void {
     for (const piece of body.changedPieces) this.#encode(body, piece);
     body.changedPieces.clear();
   }

@@ -131,19 +131,30 @@ export class LayerContents {
   /** Hands out all that has changed since the last time, for the batch `id`. */
   collect(id: number): CollectedContents {
     const { changed, room } = this.#parts;
-    const collector = this.#collector;
-    collector.begin();
+    const writes = this.collectBlocks(id);
     for (const body of changed) {
-      collector.add(body);
+      this.#collector.addPieces(body);
       body.lastBatch = id;
     }
     changed.clear();
-    const { slots, grownBytes, pieces, runs } = collector;
+    this.#parts.lacksRoom = false;
+    return { writes, freed: room.tell(id), pieces: this.#collector.pieces };
+  }
+
+  /**
+   * Hands out only the bytes that wait in memory, for a batch that has nothing else: that gives memory
+   * back, and leaves the layer's rows as they were. What has changed still waits to be collected.
+   */
+  collectBlocks(id: number): Float64Array {
+    const { changed, room } = this.#parts;
+    const collector = this.#collector;
+    collector.begin();
+    for (const body of changed) collector.addBlocks(body);
+    const { slots, grownBytes, runs } = collector;
     room.fly(grownBytes);
     this.#flights.push({ id, slots, grownBytes });
     this.#parts.lacksMemory = false;
-    this.#parts.lacksRoom = false;
-    return { writes: runs, freed: room.tell(id), pieces };
+    return runs;
   }
 
   /**

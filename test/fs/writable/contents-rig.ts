@@ -77,6 +77,14 @@ export class ContentsRig {
     this.#submitted.push({ id, durable, note, ...this.contents.collect(id) });
   }
 
+  /** A batch of bytes only. */
+  collectBlocks(note: unknown): void {
+    const id = this.#nextBatch++;
+    const writes = this.contents.collectBlocks(id);
+    const freed = new Float64Array(0);
+    this.#submitted.push({ id, durable: false, note, writes, freed, pieces: [] });
+  }
+
   get batchesUnderWay(): number {
     return this.#submitted.length + this.#written.length + this.#committed.length;
   }

@@ -37,6 +37,12 @@ interface Saved {
 /** What a batch makes of all files. */
 type State = ReadonlyMap<number, Saved>;
 
+/** A batch: of all that changed, or of bytes only. */
+interface Made {
+  readonly state: State;
+  readonly withRows: boolean;
+}
+
 interface Hold {
   readonly state: State;
   /** The rows that were pinned with it. */
@@ -50,7 +56,7 @@ export class RandomContents {
   #nextId = 2;
   #committed: State = new Map();
   /** Batches whose data may be in the file without their rows. */
-  #halfway: State[] = [];
+  #halfway: Made[] = [];
   #hold: Hold | undefined;
   /** How often each operation did something. */
   readonly counts: Record<string, number> = {};
@@ -71,7 +77,8 @@ export class RandomContents {
     else if (kind < 80) this.#seek(file);
     else if (kind < 82) this.#discard(file);
     else if (kind < 84) this.#reload(file);
-    else if (kind < 89) this.#collect();
+    else if (kind < 88) this.#collect();
+    else if (kind < 90) this.#collectBlocks();
     else if (kind < 98) this.#advance();
     else if (kind < 99) this.#turnHold();
     else if (this.#below(4) === 0) this.#crash();
@@ -180,8 +187,13 @@ export class RandomContents {
   }
 
   #collect(durable = this.#below(2) === 0): void {
-    this.rig.collect(durable, this.#state());
+    this.rig.collect(durable, { state: this.#state(), withRows: true } satisfies Made);
     this.#count("collect");
+  }
+
+  #collectBlocks(): void {
+    this.rig.collectBlocks({ state: this.#state(), withRows: false } satisfies Made);
+    this.#count("collect blocks");
   }
 
   #state(): State {
@@ -196,8 +208,7 @@ export class RandomContents {
   #advance(): void {
     const kind = this.#below(3);
     if (kind === 0) {
-      const state = this.rig.writeNext();
-      if (state !== undefined) this.#halfway.push(state as State);
+      this.#writeBatch();
     } else if (kind === 1) {
       this.#commit();
     } else {
@@ -206,10 +217,17 @@ export class RandomContents {
     if (this.#hold !== undefined && this.#below(4) === 0) this.#checkHeld(this.#hold);
   }
 
+  #writeBatch(): void {
+    const made = this.rig.writeNext() as Made | undefined;
+    if (made !== undefined) this.#halfway.push(made);
+  }
+
   #commit(): void {
-    const state = this.rig.commitNext() as State | undefined;
-    if (state === undefined) return;
-    this.#halfway.shift();
+    const made = this.rig.commitNext() as Made | undefined;
+    // Without rows the bytes stay as if they were halfway there.
+    if (made === undefined || !made.withRows) return;
+    this.#halfway.splice(0, this.#halfway.indexOf(made) + 1);
+    const { state } = made;
     this.#committed = state;
     for (const id of this.rig.rows.keys()) if (!state.has(id)) this.rig.rows.delete(id);
   }
@@ -222,8 +240,7 @@ export class RandomContents {
   /** All batches are written, committed and settled. */
   #drain(): void {
     while (this.rig.batchesUnderWay > 0) {
-      const state = this.rig.writeNext();
-      if (state !== undefined) this.#halfway.push(state as State);
+      this.#writeBatch();
       this.#commit();
       this.rig.settleNext();
     }
@@ -291,7 +308,7 @@ export class RandomContents {
   #adopt(file: File, offset: number): void {
     const length = Math.max(0, Math.min(ZONE_BYTES * 12, file.model.size - offset));
     const found = this.#read(file, offset, length);
-    const states = [this.#committed, ...this.#halfway];
+    const states = [this.#committed, ...this.#halfway.map(({ state }) => state)];
     const candidates = states.flatMap(
       (state) => state.get(file.id)?.model.read(offset, length) ?? [],
     );
@@ -343,6 +360,7 @@ export class RandomContents {
       const result = operation();
       if (result === WAITING) {
         check(this.rig.contents.mustFlush || this.rig.batchesUnderWay > 0, "it waits for ever");
+        if (this.#below(2) === 0) this.#collectBlocks();
         this.#settleAll(this.rig.contents.mustFlushDurably);
         this.#count("wait");
       } else if (result !== MISSING) {
