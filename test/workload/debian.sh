@@ -83,7 +83,7 @@ fio_verify() {
   mkdir -p fio && cd fio || return
   cat >jobs <<JOBS
 [global]
-size=$((4 * scale))m
+size=$((scale))m
 verify=crc32c
 verify_fatal=1
 do_verify=1
@@ -124,7 +124,7 @@ fdatasync=64
 stonewall
 ioengine=psync
 sync=1
-size=512k
+size=128k
 rw=randwrite
 bs=4k
 JOBS
@@ -154,7 +154,7 @@ stress() {
 }
 
 install_packages() {
-  apt-get install -q -y --no-download -o APT::Sandbox::User=root -o Dpkg::Use-Pty=0 /packages/*.deb ||
+  apt-get install -q -y -o APT::Sandbox::User=root -o Dpkg::Use-Pty=0 /packages/*.deb ||
     return
   [ "$(hello)" = "Hello, world!" ] && [ "$(echo '{"a":[1,2]}' | jq -c '.a | add')" = 3 ] || return
   [ -z "$(dpkg --audit)" ] && dpkg --verify hello jq && apt-get remove -q -y hello && ! command -v hello
