@@ -40,6 +40,8 @@ export interface ControlPortOptions {
   readonly trim: () => void;
   /** Of a share that can be written to. Its layer thread writes the wake eventfd, too. */
   readonly modifications?: Pick<Modifications, "layerChanged" | "tick" | "onProgress"> | undefined;
+  /** What that submits is posted when it is flushed. */
+  readonly layer?: { flush(): void } | undefined;
 }
 
 export class ControlPort implements Disposable {
@@ -52,6 +54,7 @@ export class ControlPort implements Disposable {
   readonly #reopenBlobs: () => void;
   readonly #trim: () => void;
   readonly #modifications: ControlPortOptions["modifications"];
+  readonly #layer: ControlPortOptions["layer"];
   readonly #poll = new PollSet(1);
   /** When the rings that are stopping began to. */
   #stopping = Number.NEGATIVE_INFINITY;
@@ -64,6 +67,7 @@ export class ControlPort implements Disposable {
     this.#reopenBlobs = options.reopenBlobs;
     this.#trim = options.trim;
     this.#modifications = options.modifications;
+    this.#layer = options.layer;
     if (this.#modifications !== undefined) {
       this.#modifications.onProgress = (ticket, errno) =>
         this.parked.layer.progressed(ticket, errno);
@@ -124,7 +128,15 @@ export class ControlPort implements Disposable {
   #tickLayer(): number {
     const modifications = this.#modifications;
     if (modifications === undefined) return FOREVER;
-    return Math.ceil(modifications.tick(performance.now()));
+    const due = Math.ceil(modifications.tick(performance.now()));
+    this.#layer?.flush();
+    return due;
+  }
+
+  /** Posts what has come together. No reply is left whose bytes are to be copied yet. */
+  flush(): void {
+    this.parked.flush();
+    this.#layer?.flush();
   }
 
   /**
@@ -137,7 +149,7 @@ export class ControlPort implements Disposable {
       this.parked.layer.waiting > 0 ? LAYER_STOP_GRACE_MILLISECONDS : STOP_GRACE_MILLISECONDS;
     if (now > this.#stopping + grace + STOPS_TOGETHER_MILLISECONDS) this.#stopping = now;
     const left = this.#stopping + grace - now;
-    this.parked.flush();
+    this.flush();
     if (this.stopped || left <= 0) return false;
     const due = this.#tickLayer();
     this.#poll.wait(Math.ceil(due < 0 ? left : Math.min(due, left)));

@@ -97,11 +97,15 @@ function run(): void {
     reopenBlobs: () => fileSystem.reopenBlobs(),
     trim: () => reader.trim(() => fileSystem.reopenBlobs()),
     modifications,
+    layer,
   });
   using loop = new PollLoop(config, server, native, control, logger);
   post({ kind: "ready" });
   const reason = loop.run();
-  if (modifications !== undefined) finishLayer(modifications, config.wakeFd, logger);
+  if (modifications !== undefined && layer !== undefined) {
+    finishLayer(modifications, layer, config.wakeFd, logger);
+    layer.flush();
+  }
   touches?.flush();
   post({ kind: "ended", reason });
 }

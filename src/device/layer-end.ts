@@ -3,6 +3,7 @@ import { drainFd, PollSet } from "node-vhost-user";
 import type { Logger } from "../base/logger.ts";
 import { SYNCING, WAITING } from "../base/waiting.ts";
 import type { Modifications } from "../fuse/modifications.ts";
+import type { DeviceLayer } from "../layer/device-layer.ts";
 
 /** How long to block at the most before writing back is looked after. */
 const STEP_MILLISECONDS = 1000;
@@ -11,7 +12,12 @@ const STEP_MILLISECONDS = 1000;
  * Returns when the layer has got everything, or has failed, which is logged. Takes the place of
  * whoever was told of progress. How long it may take is for the control thread to say.
  */
-export function finishLayer(modifications: Modifications, wakeFd: number, logger: Logger): void {
+export function finishLayer(
+  modifications: Modifications,
+  layer: Pick<DeviceLayer, "flush">,
+  wakeFd: number,
+  logger: Logger,
+): void {
   using poll = new PollSet(1);
   poll.set(0, wakeFd);
   let settled = -1;
@@ -22,6 +28,7 @@ export function finishLayer(modifications: Modifications, wakeFd: number, logger
   };
   const step = () => {
     const due = modifications.tick(performance.now());
+    layer.flush();
     poll.wait(due < 0 ? STEP_MILLISECONDS : Math.min(Math.ceil(due), STEP_MILLISECONDS));
     drainFd(wakeFd);
     modifications.layerChanged();

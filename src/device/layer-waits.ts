@@ -18,7 +18,7 @@ export class LayerWaits {
   readonly #now: () => number;
   /** To be run again. */
   readonly #waiting = new Set<ParkedRequest>();
-  /** To be concluded, in the order of their tickets. */
+  /** To be concluded. One that came later may wait for an earlier ticket. */
   readonly #syncing = new Set<ParkedRequest>();
   #settledTicket = 0;
   #settledErrno = 0;
@@ -56,7 +56,7 @@ export class LayerWaits {
     this.#settledErrno = errno;
     this.#deadline = this.#now() + STALL_MILLISECONDS;
     for (const request of this.#syncing) {
-      if (request.ticket > ticket) break;
+      if (request.ticket > ticket) continue;
       request.errno = errno;
       this.#syncing.delete(request);
       request.queue.resume(request);

@@ -70,7 +70,7 @@ export class PollLoop implements Disposable {
       this.#wait(more ? 0 : this.#control.pollMilliseconds);
       this.#control.tick();
       more = this.#serve();
-      this.#control.parked.flush();
+      this.#control.flush();
     }
     return this.#end;
   }
@@ -127,7 +127,7 @@ export class PollLoop implements Disposable {
     const queues = this.#connection!.queues;
     let answered = 0;
     for (let index = 0; index < queues.length; index++) answered += queues[index]!.serve();
-    this.#control.parked.flush();
+    this.#control.flush();
     return answered;
   }
 

@@ -31,6 +31,8 @@ export class DeviceLayer implements LayerPort, Disposable {
   metadataBytes: number;
   readonly #database: DatabaseSync;
   readonly #port: MessagePort;
+  /** What `flush` is to post. */
+  #outgoing: ToLayer[] = [];
 
   /** @throws LayerError, StoreError */
   constructor(config: DeviceLayerConfig) {
@@ -46,11 +48,21 @@ export class DeviceLayer implements LayerPort, Disposable {
   }
 
   submit(batch: LayerBatch): void {
-    this.#post({ kind: "batch", batch });
+    this.#outgoing.push({ kind: "batch", batch });
   }
 
   held(): void {
-    this.#post({ kind: "held" });
+    this.#outgoing.push({ kind: "held" });
+  }
+
+  /**
+   * Posts what was submitted. To be called when no reply is left that is to be copied from the data
+   * file yet: what the batches free is punched out as soon as they are on the disk.
+   */
+  flush(): void {
+    if (this.#outgoing.length === 0) return;
+    for (const message of this.#outgoing) this.#port.postMessage(message);
+    this.#outgoing = [];
   }
 
   take(events: LayerEvents): void {
@@ -68,10 +80,6 @@ export class DeviceLayer implements LayerPort, Disposable {
       events.settled(message.id, message.durable, message.errno);
     } else if (message.kind === "hold") events.hold();
     else events.release();
-  }
-
-  #post(message: ToLayer): void {
-    this.#port.postMessage(message);
   }
 
   [Symbol.dispose](): void {

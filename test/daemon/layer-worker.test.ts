@@ -58,8 +58,10 @@ async function startLayer() {
     worker,
     device,
     end,
-    submit: (id: number, changes: Partial<LayerBatch> = {}) =>
-      device.submit({ ...NO_CHANGES, ...changes, id }),
+    submit: (id: number, changes: Partial<LayerBatch> = {}) => {
+      device.submit({ ...NO_CHANGES, ...changes, id });
+      device.flush();
+    },
     /** What has come once there are `count` events, as the device thread waits for them. */
     take(count: number): string[] {
       const deadline = performance.now() + 20_000;
@@ -102,6 +104,7 @@ test("a hold is asked for, held, pinned and released", async () => {
   expect(take(1)).toEqual(["settled 2 true 0"]);
   expect(isHeld).toBe(false);
   device.held();
+  device.flush();
   await holding;
   worker.pinned();
   expect(take(1)).toEqual(["settled 2 true 0"]);

@@ -29,9 +29,9 @@ function setUp() {
 describe("LayerWaits", () => {
   test("a ticket that settles concludes all up to it, and none beyond", () => {
     const { waits, park, taken } = setUp();
+    park(3, 11);
     park(1, 10);
     park(2, 10);
-    park(3, 11);
     waits.progressed(9, 0);
     expect(taken()).toEqual([]);
     waits.progressed(10, 0);
