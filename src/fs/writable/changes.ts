@@ -1,7 +1,7 @@
 /** What has changed in a layer's inodes and names since the last batch. */
 import type { LayerBatch } from "../../layer/batch.ts";
 import type { EntryRow, InodeRow, Origin, XattrRow } from "../../layer/rows.ts";
-import type { Inode } from "./inode.ts";
+import { CLEAN, type Inode } from "./inode.ts";
 import { bytesOf, type NameEntry, WHITEOUT } from "./name-table.ts";
 
 interface XattrChange {
@@ -43,15 +43,28 @@ export class Changes {
   /** Attributes of the inode have changed, or it has gone. */
   inode(inode: Inode): void {
     if (inode.dirty) return;
-    inode.dirty = true;
+    inode.dirtyAt = this.#inodes.length;
     this.#inodes.push(inode);
+  }
+
+  /** An inode has gone: there is nothing to be written of what no batch ever had. */
+  gone(inode: Inode): void {
+    if (inode.stored) {
+      this.inode(inode);
+    } else if (inode.dirty) {
+      takeOut(this.#inodes, inode);
+    }
   }
 
   /** What stands for the name has changed, or nothing does any more. Its directory counts, too. */
   entry(entry: NameEntry): void {
     this.inode(entry.directory);
+    if (entry.gone && !entry.stored) {
+      if (entry.dirty) takeOut(this.#entries, entry);
+      return;
+    }
     if (entry.dirty) return;
-    entry.dirty = true;
+    entry.dirtyAt = this.#entries.length;
     this.#entries.push(entry);
   }
 
@@ -66,7 +79,7 @@ export class Changes {
     const inodes: InodeRow[] = [];
     const removedInodes: number[] = [];
     for (const inode of this.#inodes) {
-      inode.dirty = false;
+      inode.dirtyAt = CLEAN;
       inode.changedIn = id;
       touched.push(inode);
       if (!inode.gone) inodes.push(inodeRow(inode));
@@ -76,7 +89,7 @@ export class Changes {
     const entries: EntryRow[] = [];
     const removedEntries: { parent: number; name: Uint8Array }[] = [];
     for (const entry of this.#entries) {
-      entry.dirty = false;
+      entry.dirtyAt = CLEAN;
       const parent = entry.directory.id;
       if (!entry.gone) entries.push(entryRow(entry));
       else if (entry.stored) removedEntries.push({ parent, name: bytesOf(entry.name) });
@@ -89,6 +102,16 @@ export class Changes {
     this.#xattrBytes = 0;
     return { inodes, removedInodes, entries, removedEntries, xattrs };
   }
+}
+
+/** Takes something dirty out of the list that it is in: another gets its place. */
+function takeOut<Item extends { dirtyAt: number }>(items: Item[], item: Item): void {
+  const last = items.pop() as Item;
+  if (last !== item) {
+    items[item.dirtyAt] = last;
+    last.dirtyAt = item.dirtyAt;
+  }
+  item.dirtyAt = CLEAN;
 }
 
 function inodeRow(inode: Inode): InodeRow {

@@ -102,6 +102,7 @@ export class Edits {
     }
     this.#changes.inode(inode);
     this.dropIfGone(inode);
+    this.#tree.dropUnused(inode);
   }
 
   /** Removes an inode that has neither a name nor a user. */
@@ -109,7 +110,7 @@ export class Edits {
     if (inode.links > 0 || inode.lookups > 0 || inode.gone || inode.id === NO_ID) return;
     inode.gone = true;
     inode.contents?.discard();
-    this.#changes.inode(inode);
+    this.#changes.gone(inode);
   }
 
   /** A directory that shows no names has whiteouts at most: they go with it. */

@@ -29,6 +29,9 @@ export const S_IXGRP = 0o0010;
 /** What chmod(2) sets. */
 export const PERMISSION_BITS = 0o7777;
 
+/** `dirtyAt` of what has not changed since the last batch. */
+export const CLEAN = -1;
+
 /** `Inode.id` of what has no row in the layer. */
 export const NO_ID = 0;
 
@@ -86,8 +89,8 @@ export class Inode {
 
   /** A row of it was put into a batch. */
   stored = false;
-  /** It is to be put into the next batch. */
-  dirty = false;
+  /** Where it stands among what is to be put into the next batch, or CLEAN. */
+  dirtyAt = CLEAN;
   /** The last batch that it was put into. */
   changedIn = 0;
   /** Without a name, forgotten by the kernel: there is nothing left of it. */
@@ -96,6 +99,11 @@ export class Inode {
   constructor(nodeid: NodeId, salt: number) {
     this.nodeid = nodeid;
     this.salt = salt;
+  }
+
+  /** It is to be put into the next batch. */
+  get dirty(): boolean {
+    return this.dirtyAt !== CLEAN;
   }
 
   get isDirectory(): boolean {

@@ -25,6 +25,16 @@ export const ROWS_MAX = 65536;
 /** Batches under way at a time: one is being written while the next waits its turn. */
 const BATCHES_MAX = 2;
 
+const NOTHING = new Float64Array(0);
+const NO_ROWS = {
+  inodes: [],
+  removedInodes: [],
+  entries: [],
+  removedEntries: [],
+  xattrs: [],
+  pieces: [],
+};
+
 interface Batch {
   readonly id: number;
   readonly touched: Inode[];
@@ -91,9 +101,27 @@ export class Journal implements LayerEvents {
 
   /** Writes what should not wait for its age. To be called after every change. */
   relieve(): void {
-    const durably = this.#contents.mustFlushDurably;
-    const rows = this.#changes.count >= ROWS_TO_WRITE;
-    if (durably || this.#contents.mustFlush || rows) this.#pump(true, durably);
+    if (this.#contents.mustFlushDurably) this.#press(true);
+    else if (this.#changes.count >= ROWS_TO_WRITE) this.#press(false);
+    else if (this.#contents.mustFlush) this.#pressBytes();
+  }
+
+  #press(durable: boolean): void {
+    if (this.#mayPress) this.#submit(durable || this.#wanted > this.#submitted);
+  }
+
+  /** Gives memory back, and leaves the layer's rows as they are. */
+  #pressBytes(): void {
+    if (!this.#mayPress) return;
+    const id = ++this.#submitted;
+    const writes = this.#contents.collectBlocks(id);
+    this.#batches.push({ id, touched: [] });
+    const nextInode = this.#edits.nextInode;
+    this.#port.submit({ id, durable: false, writes, freed: NOTHING, ...NO_ROWS, nextInode });
+  }
+
+  get #mayPress(): boolean {
+    return !this.#held && this.#failed === 0 && this.#batches.length < BATCHES_MAX;
   }
 
   /** fsync(2) of one inode: 0 or SYNCING, or a negated errno when the layer has failed. */
@@ -117,7 +145,7 @@ export class Journal implements LayerEvents {
     }
     this.#wanted = this.#submitted + 1;
     this.ticket.last = this.#wanted;
-    this.#pump(false, true);
+    this.#pump();
     return SYNCING;
   }
 
@@ -133,7 +161,7 @@ export class Journal implements LayerEvents {
     if (left > 0) return left;
     this.#dirtySince = now;
     this.#wanted = this.#submitted + 1;
-    this.#pump(false, true);
+    this.#pump();
     return AGE_MILLISECONDS;
   }
 
@@ -147,7 +175,7 @@ export class Journal implements LayerEvents {
     if (batch?.id !== id) {
       // The batch before "held", once more: the snapshot is pinned.
       this.#held = false;
-      this.#pump(false, true);
+      this.#pump();
       return;
     }
     this.#batches.shift();
@@ -158,7 +186,7 @@ export class Journal implements LayerEvents {
     this.#contents.settled(id, durable, errno);
     for (const inode of batch.touched) this.#tree.dropUnused(inode);
     this.#tree.relieve();
-    this.#pump(false, true);
+    this.#pump();
     this.relieve();
     this.onProgress?.(errno === 0 ? this.#durable : this.#submitted + 1, errno);
   }
@@ -182,18 +210,14 @@ export class Journal implements LayerEvents {
   release(): void {
     this.#contents.release();
     this.#held = false;
-    this.#pump(false, true);
+    this.#pump();
     this.relieve();
   }
 
-  /** Submits a batch if one is wanted or `pressing`, and may be now. */
-  #pump(pressing: boolean, durably: boolean): void {
+  /** Submits the batch that is wanted, if one is, and it may be now. */
+  #pump(): void {
     if (this.#held || this.#failed !== 0) return;
-    const wanted = this.#wanted > this.#submitted;
-    if (wanted && this.#batches.length === 0) this.#submit(true);
-    else if (pressing && this.#batches.length < BATCHES_MAX && (durably || this.#isDirty)) {
-      this.#submit(durably || wanted);
-    }
+    if (this.#wanted > this.#submitted && this.#batches.length === 0) this.#submit(true);
   }
 
   #submit(durable: boolean): void {

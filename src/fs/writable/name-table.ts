@@ -7,7 +7,7 @@ import { assert } from "../../base/assert.ts";
 import type { NameBytes } from "../../fuse/file-system.ts";
 import { scramble } from "../byte-range.ts";
 import { HashIndex } from "../hash-index.ts";
-import type { Inode } from "./inode.ts";
+import { CLEAN, type Inode } from "./inode.ts";
 
 /** `NameEntry.id` of what the layer says nothing of: the base's inode, which `node` is. */
 export const OF_BASE = 0;
@@ -32,8 +32,8 @@ export class NameEntry {
   cell = 0;
   /** A row of it was put into a batch. */
   stored = false;
-  /** It is to be put into the next batch. */
-  dirty = false;
+  /** Where it stands among what is to be put into the next batch, or CLEAN. */
+  dirtyAt = CLEAN;
   /** It is not in the table any more. */
   gone = false;
 
@@ -43,6 +43,11 @@ export class NameEntry {
     this.hash = hash;
     this.position = position;
     this.id = id;
+  }
+
+  /** It is to be put into the next batch. */
+  get dirty(): boolean {
+    return this.dirtyAt !== CLEAN;
   }
 }
 
