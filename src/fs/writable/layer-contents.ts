@@ -24,8 +24,11 @@ import { FileCopier } from "./file-copier.ts";
 import { FileWriter } from "./file-writer.ts";
 import type { OpenBase } from "./referred-blobs.ts";
 
-/** Bytes that wait in memory before they are to be written back, at most; else a quarter of it. */
-export const FLUSH_BYTES_MAX = 32 * 1024 * 1024;
+/**
+ * Share of the memory that may wait before it is to be written back. What is written over and over
+ * stays in it for a second; as much again may be on its way to the disk meanwhile.
+ */
+const FLUSH_SHARE = 3 / 8;
 /** Batches under way beyond which memory pressure makes no more of them. */
 const BATCHES_MAX = 2;
 
@@ -66,7 +69,7 @@ export class LayerContents {
     this.#writer = new FileWriter(this.#parts);
     this.#copier = new FileCopier(this.#parts, this.#writer);
     this.#collector = new FileCollector(this.#parts);
-    this.#flushBytes = Math.min(FLUSH_BYTES_MAX, port.memory.bytes.length / 4);
+    this.#flushBytes = port.memory.bytes.length * FLUSH_SHARE;
     for (const row of port.reader.allPieces()) this.#claim(row);
   }
 
