@@ -23,11 +23,13 @@ import { ROOT_ID } from "../../layer/rows.ts";
 import type { LocalReader } from "../../store/local-reader.ts";
 import { BLOB_READERS } from "../blob-readers.ts";
 import { DIRECTORY_CACHE_BYTES, DirectoryCache } from "../directory-cache.ts";
+import { DIRECTORY, FILE, FREE } from "../inode-kind.ts";
 import { MAX_GENERATION } from "../inode-table.ts";
+import { DIGEST_TEXT_BYTES, hasXattr, writeDigestText, xattrNamesOf } from "../xattr.ts";
 import { BaseBlobs } from "./base-blobs.ts";
 import { describe, describeEntry } from "./describe.ts";
 import { FileOperations } from "./file-operations.ts";
-import type { Inode } from "./inode.ts";
+import { type Inode, NO_ID } from "./inode.ts";
 import { InodeSet, NODES_MAX } from "./inode-set.ts";
 import { LayerListing } from "./layer-listing.ts";
 import { LayerModifications } from "./layer-modifications.ts";
@@ -55,10 +57,13 @@ export class WritableFileSystem implements FileSystem {
   readonly #listing: LayerListing;
   readonly #files: FileOperations;
   readonly #found = new Found();
+  readonly #showXattr: boolean;
+  readonly #digestText = new Uint8Array(DIGEST_TEXT_BYTES);
 
   constructor(reader: LocalReader, options: WritableFileSystemOptions) {
     const logger = new OnceLogger(options.logger);
     const { layer: port } = options;
+    this.#showXattr = options.showXattr;
     const firstGeneration = randomInt(1, LAST_FIRST_GENERATION);
     const inodes = new InodeSet(
       options.maxInodes ?? NODES_MAX,
@@ -203,7 +208,16 @@ export class WritableFileSystem implements FileSystem {
     const inode = this.#inodes.get(node);
     if (inode === undefined) return -ESTALE;
     const value = this.#state.xattrs.get(inode, textOf(name.bytes, name.start, name.end));
-    return value === undefined ? -ENODATA : sink.append(value, 0, value.length);
+    if (value !== undefined) return sink.append(value, 0, value.length);
+    if (!hasXattr(this.#digestKind(inode), name.bytes, name.start, name.end)) return -ENODATA;
+    writeDigestText(this.#digestText, bytesOf(inode.origin), 0);
+    return sink.append(this.#digestText, 0, DIGEST_TEXT_BYTES);
+  }
+
+  /** Whose digest is shown: a file or directory of the base with nothing changed in it; else FREE. */
+  #digestKind(inode: Inode): number {
+    if (!this.#showXattr || inode.id !== NO_ID || inode.origin === "") return FREE;
+    return inode.isDirectory ? DIRECTORY : FILE;
   }
 
   listxattr(node: NodeId, sink: ByteSink): number {
@@ -211,6 +225,10 @@ export class WritableFileSystem implements FileSystem {
     if (inode === undefined) return -ESTALE;
     for (const name of this.#state.xattrs.of(inode).keys()) {
       const status = sink.append(bytesOf(name), 0, name.length) || sink.append(NUL, 0, 1);
+      if (status < 0) return status;
+    }
+    for (const name of xattrNamesOf(this.#digestKind(inode))) {
+      const status = sink.append(name, 0, name.length);
       if (status < 0) return status;
     }
     return 0;

@@ -193,4 +193,17 @@ describe("attributes of a writable share", () => {
     expect(again.xattrs(found)).toEqual(["trusted.b"]);
     expect(again.contentOf(found).toString()).toBe("of the base");
   });
+
+  it("the digest of what was never changed is shown where that is asked for", () => {
+    const store = new FakeStore();
+    const file = store.file("of the base");
+    const root = store.tree([["file", file]]);
+    const { kernel } = shareOf(store, root, undefined, undefined, undefined, true);
+    const node = kernel.walk("file").nodeid;
+    expect(kernel.xattr(node, "user.castore.blob.digest")).toBe(file.digest.toString());
+    expect(kernel.xattrs(node)).toContain("user.castore.blob.digest");
+    kernel.write(node, 0, "x");
+    expect(kernel.xattr(node, "user.castore.blob.digest")).toBe(-ENODATA);
+    expect(kernel.xattrs(node)).toEqual([]);
+  });
 });

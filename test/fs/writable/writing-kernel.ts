@@ -209,9 +209,10 @@ export function shareOf(
   layer: FakeLayer = new FakeLayer(),
   maxNames?: number,
   now: () => number = new Time().now,
+  showXattr = false,
 ): Share {
   const logger = silentLogger;
-  const fs = new WritableFileSystem(store, { root, layer, logger, showXattr: true, maxNames, now });
+  const fs = new WritableFileSystem(store, { root, layer, logger, showXattr, maxNames, now });
   return { kernel: new WritingKernel(fs, layer), fs, layer };
 }
 
