@@ -47,7 +47,7 @@ function script(ground: Ground, what: RandomOperations): string {
   return `${prologue(ground)}
 echo "@section report"
 failed=0
-mkdir ${AT}/files
+mkdir -p ${AT}/files
 for seed in ${what.seeds.join(" ")}; do
   mkdir -p ${AT}/tree-$seed
   /file-ops --keep ${seeks} --seed $((seed * 100)) --processes ${what.fileProcesses} \\
