@@ -26,6 +26,7 @@ export class RowReader implements LayerReader {
   readonly #inodes: StatementSync;
   readonly #entries: StatementSync;
   readonly #xattrs: StatementSync;
+  readonly #withXattrs: StatementSync;
   readonly #pieces: StatementSync;
   readonly #allPieces: StatementSync;
 
@@ -42,6 +43,7 @@ export class RowReader implements LayerReader {
       database,
       "SELECT name, value FROM xattrs WHERE inode = ? ORDER BY name",
     );
+    this.#withXattrs = prepareRows(database, "SELECT DISTINCT inode FROM xattrs");
     this.#pieces = prepareRows(
       database,
       "SELECT piece, extents FROM pieces WHERE inode = ? ORDER BY piece",
@@ -76,6 +78,12 @@ export class RowReader implements LayerReader {
       position,
       inode: inode ?? undefined,
     }));
+  }
+
+  /** Inodes that have extended attributes. */
+  inodesWithXattrs(): Set<number> {
+    const rows = this.#withXattrs.all() as unknown as [number][];
+    return new Set(rows.map(([inode]) => inode));
   }
 
   xattrs(inode: number): XattrRow[] {

@@ -34,6 +34,9 @@ import { joinedPath } from "./manifest.ts";
 /** A file that is larger would take hours, and may be a hole that a guest has made on purpose. */
 export const COMMIT_FILE_BYTES_MAX = 2 ** 40;
 
+/** Files up to this size are read whole, unless they have something of the base. */
+const SMALL_FILE_BYTES_MAX = 1024 * 1024;
+
 const TURN_MILLISECONDS = 50;
 
 export interface CommitProgress {
@@ -78,6 +81,7 @@ export class LayerCommit implements AsyncDisposable {
   readonly #seen = new Set<number>();
   /** Files with several names, by inode: each is read once. */
   readonly #linked = new Map<number, FileNode>();
+  readonly #small = new Uint8Array(SMALL_FILE_BYTES_MAX);
   #turnEnds = 0;
 
   constructor(
@@ -178,14 +182,24 @@ export class LayerCommit implements AsyncDisposable {
         },
       );
     }
+    const digest = await this.#store(contents);
+    this.progress.files += 1;
+    return fileNode(digest, size, executable);
+  }
+
+  async #store(contents: FileContents): Promise<Digest> {
+    const { size } = contents;
+    if (size <= this.#small.length && contents.isOwn) {
+      this.progress.bytes += size;
+      return this.#writer.putBlob(contents.readOwn(this.#small, this.#readData)).digest;
+    }
     const writer = this.#writer.beginBlob();
     for await (const piece of contents.read(this.#readData, this.#blobs)) {
       writer.write(piece);
       this.progress.bytes += piece.length;
       if (performance.now() >= this.#turnEnds) await this.#pause();
     }
-    this.progress.files += 1;
-    return fileNode(writer.end().digest, size, executable);
+    return writer.end().digest;
   }
 
   /** Reports, lets the event loop turn, and ends the commit when it was told to. */

@@ -32,12 +32,12 @@ export class LossCounter {
     sockets: 0,
     hardLinks: 0,
   };
-  readonly #rows: RowReader;
+  readonly #withXattrs: ReadonlySet<number>;
   /** Of inodes with several names: counted when the first was come to. */
   readonly #linked = new Set<number>();
 
   constructor(rows: RowReader) {
-    this.#rows = rows;
+    this.#withXattrs = rows.inodesWithXattrs();
   }
 
   add({ inode, type }: LayerStep): void {
@@ -55,7 +55,7 @@ export class LossCounter {
     if (permissions(inode) !== castorePermissions(type, isExecutable(inode))) {
       losses.permissions += 1;
     }
-    if (this.#rows.xattrs(inode.id).length > 0) losses.xattrs += 1;
+    if (this.#withXattrs.has(inode.id)) losses.xattrs += 1;
   }
 }
 

@@ -66,6 +66,24 @@ export class FileContents {
     return this.#runs.every(isIt) ? from : undefined;
   }
 
+  /** True when nothing of it is in the base. */
+  get isOwn(): boolean {
+    return this.#runs.every(({ from }) => typeof from === "string");
+  }
+
+  /**
+   * The bytes of a file that is its own, at the start of `target`, which has room for them.
+   * @throws LayerError
+   */
+  readOwn(target: Uint8Array, readData: ReadData): Uint8Array {
+    for (const { offset, length, from, source } of this.#runs) {
+      const piece = target.subarray(offset, offset + length);
+      if (from === "zeros") piece.fill(0);
+      else readWhole(readData, piece, source);
+    }
+    return target.subarray(0, this.size);
+  }
+
   /**
    * All bytes in order. A piece is valid until the next is asked for.
    * @throws LayerError, MissingObject, CorruptObject, SourceUnavailable
