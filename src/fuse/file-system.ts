@@ -207,6 +207,9 @@ export interface FileSystem {
   /** getxattr(2): GETXATTR. The value goes to the sink, whole. ENODATA; ENOSYS when never any. */
   getxattr(node: NodeId, name: NameBytes, sink: ByteSink): number;
 
-  /** listxattr(2): LISTXATTR. Names, each with its NUL. ENOSYS when never any. */
-  listxattr(node: NodeId, sink: ByteSink): number;
+  /**
+   * listxattr(2): LISTXATTR. Names, each with its NUL; those of "trusted." for root (`uid` is the
+   * caller's) alone. ENOSYS when never any.
+   */
+  listxattr(node: NodeId, sink: ByteSink, uid: number): number;
 }

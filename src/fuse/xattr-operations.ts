@@ -46,7 +46,7 @@ export function getxattr({ fs, request, reply }: Exchange): number {
 
 export function listxattr({ fs, request, reply }: Exchange): number {
   const sink = begin(request.u32(fuseGetxattrIn.at.size), reply);
-  return end(fs.listxattr(request.nodeid, sink), sink, reply);
+  return end(fs.listxattr(request.nodeid, sink, request.uid), sink, reply);
 }
 
 export function setxattr({ request, session }: Exchange, modifications: Modifications): number {

@@ -96,9 +96,9 @@ export class Kernel {
     return status === 0 ? sink.content.toString() : status;
   }
 
-  xattrs(node: NodeId): string[] | number {
+  xattrs(node: NodeId, uid = 0): string[] | number {
     const sink = new Bytes();
-    const status = this.fs.listxattr(node, sink);
+    const status = this.fs.listxattr(node, sink, uid);
     return status === 0 ? sink.content.toString().split("\0").slice(0, -1) : status;
   }
 

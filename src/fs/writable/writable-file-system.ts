@@ -39,6 +39,7 @@ import { beginRoot } from "./root.ts";
 import { statistics } from "./statistics.ts";
 import { Found, Tree } from "./tree.ts";
 import type { WritableFileSystemOptions } from "./writable-options.ts";
+import { isTrusted, nameStatus } from "./xattrs.ts";
 
 const LAST_FIRST_GENERATION = Math.floor(MAX_GENERATION / 2);
 
@@ -207,7 +208,10 @@ export class WritableFileSystem implements FileSystem {
   getxattr(node: NodeId, name: NameBytes, sink: ByteSink): number {
     const inode = this.#inodes.get(node);
     if (inode === undefined) return -ESTALE;
-    const value = this.#state.xattrs.get(inode, textOf(name.bytes, name.start, name.end));
+    const text = textOf(name.bytes, name.start, name.end);
+    const status = nameStatus(text);
+    if (status < 0) return status;
+    const value = this.#state.xattrs.get(inode, text);
     if (value !== undefined) return sink.append(value, 0, value.length);
     if (!hasXattr(this.#digestKind(inode), name.bytes, name.start, name.end)) return -ENODATA;
     writeDigestText(this.#digestText, bytesOf(inode.origin), 0);
@@ -220,10 +224,11 @@ export class WritableFileSystem implements FileSystem {
     return inode.isDirectory ? DIRECTORY : FILE;
   }
 
-  listxattr(node: NodeId, sink: ByteSink): number {
+  listxattr(node: NodeId, sink: ByteSink, uid: number): number {
     const inode = this.#inodes.get(node);
     if (inode === undefined) return -ESTALE;
     for (const name of this.#state.xattrs.of(inode).keys()) {
+      if (uid !== 0 && isTrusted(name)) continue;
       const status = sink.append(bytesOf(name), 0, name.length) || sink.append(NUL, 0, 1);
       if (status < 0) return status;
     }

@@ -28,7 +28,8 @@ export const VALUE_BYTES_MAX = 64 * 1024;
 const ALL_NAMES_BYTES_MAX = 64 * 1024;
 const ALL_VALUES_BYTES_MAX = 1024 * 1024;
 
-const PREFIXES = ["user.", "trusted.", "security."];
+const TRUSTED = "trusted.";
+const PREFIXES = ["user.", TRUSTED, "security."];
 const CAPABILITY = "security.capability";
 
 const RWX_BITS = 0o777;
@@ -154,8 +155,13 @@ export class Xattrs {
   }
 }
 
+/** Only root gets to see it (xattr(7)); the kernel minds that but for listing. */
+export function isTrusted(name: string): boolean {
+  return name.startsWith(TRUSTED);
+}
+
 /** 0 when an inode can have an attribute of that name. */
-function nameStatus(name: string): number {
+export function nameStatus(name: string): number {
   if (name.length > NAME_BYTES_MAX) return -ERANGE;
   if (name === ACL_ACCESS || name === ACL_DEFAULT) return 0;
   const prefix = PREFIXES.find((known) => name.startsWith(known));

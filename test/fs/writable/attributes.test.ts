@@ -187,6 +187,8 @@ describe("attributes of a writable share", () => {
     const again = afterCrash(store, root, { kernel, fs, layer }).kernel;
     const found = again.walk("file").nodeid;
     expect(again.xattrs(found)).toEqual(["user.a", "trusted.b"]);
+    expect(again.xattrs(found, 1000)).toEqual(["user.a"]);
+    expect(again.xattr(found, "other.c")).toBe(-EOPNOTSUPP);
     expect(again.xattr(found, "user.a")).toBe("2");
     expect(again.removexattr(found, "user.a")).toBe(0);
     again.flush();
