@@ -68,11 +68,11 @@ int check_holds(int line, const char *what, int holds);
 int trying(const char *what);
 
 /* Runs `body` in a child process and waits: its checks count, and it can be another user for good. */
-#define in_child(body)                                                               \
+#define in_child(...)                                                                \
     do {                                                                             \
         pid_t child_ = fork();                                                       \
         if (child_ == 0) {                                                           \
-            body;                                                                    \
+            __VA_ARGS__;                                                              \
             _exit(0);                                                                \
         }                                                                            \
         await_child(__LINE__, child_);                                               \
