@@ -22,8 +22,8 @@ import { ReplyBatch } from "./reply-batch.ts";
 export const BATCH_CHAINS_MAX = 64;
 
 /**
- * Reply bytes after which a batch is shown to the driver before its end, where the driver has a CPU
- * of its own: it can work on the first large replies while the next are being copied.
+ * Bytes of requests and replies after which a batch is shown to the driver before its end, where the
+ * driver has a CPU of its own: it can work on the first large ones while the next are being copied.
  */
 export const UNSEEN_BYTES_MAX = 256 * 1024;
 
@@ -170,6 +170,8 @@ export class RequestQueue implements Resumable {
     let answered = this.#ready.length > 0 ? this.#serveReady(ring) : 0;
     const batch = this.#batch;
     batch.begin();
+    // Bytes that requests carried, beside those of the replies.
+    let carried = 0;
     while (answered < BATCH_CHAINS_MAX) {
       const head = ring.next();
       if (head === NONE) break;
@@ -182,9 +184,12 @@ export class RequestQueue implements Resumable {
         continue;
       }
       batch.add(head, written);
-      if ((this.#signalsEarly && batch.bytes >= UNSEEN_BYTES_MAX) || batch.isCrowded) {
+      carried += ring.chain.readable.length;
+      const isLarge = this.#signalsEarly && batch.bytes + carried >= UNSEEN_BYTES_MAX;
+      if (isLarge || batch.isCrowded) {
         this.#show(ring);
         batch.begin();
+        carried = 0;
       }
     }
     if (answered > 0) this.#show(ring);

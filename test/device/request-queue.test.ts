@@ -21,11 +21,11 @@ const kick = new EventFd();
 afterEach(() => void call.drain());
 
 /** A ring with `count` requests available, all into one large buffer. */
-function ringOf(count: number) {
+function ringOf(count: number, flags: number) {
   const buffer = new ArrayBuffer(BUFFER_AT + REPLY_BYTES);
   const view = new DataView(buffer);
   for (let head = 0; head < count; head++) {
-    const fields = { addr: BUFFER_AT, len: REPLY_BYTES, flags: VRING_DESC_F_WRITE };
+    const fields = { addr: BUFFER_AT, len: REPLY_BYTES, flags };
     vringDesc.write(view, head * vringDesc.size, fields);
     view.setUint16(AVAIL_AT + vringAvail.size + 2 * head, head, true);
   }
@@ -36,8 +36,8 @@ function ringOf(count: number) {
 }
 
 /** Serves the ring once; what the driver could see of the used ring, and hear, at each request. */
-function observe(count: number, signalsEarly: boolean) {
-  const { memory, usedIdx } = ringOf(count);
+function observe(count: number, signalsEarly: boolean, flags = VRING_DESC_F_WRITE) {
+  const { memory, usedIdx } = ringOf(count, flags);
   const seen: number[] = [];
   const heard: number[] = [];
   const server = {
@@ -86,5 +86,13 @@ describe("RequestQueue", () => {
     expect(heard).toEqual([0, 0, 1, 0, 1]);
     expect(usedIdx).toBe(5);
     expect(heardAtEnd).toBe(1);
+  });
+
+  test("does so with replies to large requests, too", () => {
+    const { seen, heard, usedIdx } = observe(5, true, 0);
+    expect(seen).toEqual([0, 0, 2, 2, 4]);
+    expect(heard).toEqual([0, 0, 1, 0, 1]);
+    expect(usedIdx).toBe(5);
+    expect(observe(5, false, 0).seen).toEqual([0, 0, 0, 0, 0]);
   });
 });

@@ -104,6 +104,11 @@ export class BlockCache {
     }
   }
 
+  /** Whether `slot`, which may be any number, is a dirty block that is block `block` of `file`. */
+  isDirtyAt(slot: number, file: number, block: number): boolean {
+    return this.blocks[slot] === block && this.states[slot] === DIRTY && this.#files[slot] === file;
+  }
+
   /**
    * Takes up to `most` blocks of memory that lie together, at least one: the caller knows that one is
    * free. Gives the first; `took` says how many they are.

@@ -110,8 +110,18 @@ export class FileWriter {
     let room = -1;
     let known = -1;
     let tag = HOLE;
+    let next = -1;
+    const { cell } = body;
     for (let i = 0; i < count; i += 1) {
+      // What was written together mostly lies together.
+      if (next >= 0 && this.#cache.isDirtyAt(next, cell, first + i)) {
+        this.#slots[i] = next;
+        this.#flags[i] = 0;
+        next += 1;
+        continue;
+      }
       const slot = body.slot(first + i);
+      next = slot < 0 ? -1 : slot + 1;
       this.#slots[i] = slot;
       if (slot >= 0 && this.#cache.states[slot] === DIRTY) {
         this.#flags[i] = 0;
