@@ -175,7 +175,9 @@ CASE("an entry that is renamed while the directory is read is shown under one na
     ok(mkdir("d", 0755));
     fill("d", 0, 100);
     DIR *directory = opendir("d");
-    readdir(directory);
+    struct dirent *first = readdir(directory);
+    if (first->d_name[0] == 'n')
+        seen[atoi(first->d_name + 1)]++;
     ok(rename("d/n50", "d/n2000"));
     count(directory, seen, NAMES_MAX);
     holds(seen[50] + seen[2000] >= 1);
