@@ -37,9 +37,9 @@ export class LayerDirectory implements Disposable {
   readonly directory: string;
   /** Of this layer, in hexadecimal. */
   readonly id: string;
-  readonly #lock: ProcessLock;
+  readonly #lock: Disposable;
 
-  private constructor(directory: string, id: string, lock: ProcessLock) {
+  private constructor(directory: string, id: string, lock: Disposable) {
     this.directory = directory;
     this.id = id;
     this.#lock = lock;
@@ -65,17 +65,16 @@ export class LayerDirectory implements Disposable {
 
   /** Gives the layer up; others may open it. */
   [Symbol.dispose](): void {
-    rmSync(pidPath(this.directory), { force: true });
     rmSync(controlSocketPath(this.directory), { force: true });
     this.#lock[Symbol.dispose]();
   }
 }
 
 /**
- * Takes the lock of the layer in `directory`, an existing folder.
+ * Takes the lock of the layer in `directory`, an existing folder; disposing of it gives it up.
  * @throws LayerInUse, StoreError
  */
-export function lockLayer(directory: string): ProcessLock {
+export function lockLayer(directory: string): Disposable {
   const lock = ProcessLock.tryTake(lockPath(directory), { create: true });
   if (lock === undefined) {
     const pid = layerHolder(directory);
@@ -86,7 +85,12 @@ export function lockLayer(directory: string): ProcessLock {
   }
   try {
     writeFileSync(pidPath(directory), `${process.pid}\n`);
-    return lock;
+    return {
+      [Symbol.dispose]() {
+        rmSync(pidPath(directory), { force: true });
+        lock[Symbol.dispose]();
+      },
+    };
   } catch (error) {
     lock[Symbol.dispose]();
     throw systemFailure(error, directory);

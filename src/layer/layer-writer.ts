@@ -17,6 +17,12 @@ import { RowWriter } from "./row-writer.ts";
 /** Merged into the database when it has grown to this. */
 const WAL_BYTES = 16 * 1024 * 1024;
 
+/**
+ * With less than this free on the disk, room is given back before a batch is settled, so that it
+ * counts at once, and the write-ahead log is cut when it has a tenth of its usual size.
+ */
+const LOW_BYTES = 256 * 1024 * 1024;
+
 /** What freed ranges are collected for, at the most, until a durable batch lets them be punched. */
 const FREED_RANGES_MAX = 1_000_000;
 
@@ -64,6 +70,7 @@ export class LayerWriter implements Disposable {
       if (batch.durable) this.#syncContents();
       this.#commit(batch);
       this.#remember(batch.freed);
+      if (this.room.freeBytes < LOW_BYTES) this.#spare();
       this.room = layerRoom(this.#directory);
       return 0;
     } catch (error) {
@@ -81,6 +88,13 @@ export class LayerWriter implements Disposable {
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** The disk is nearly full. */
+  #spare(): void {
+    if (this.#undurable) return;
+    this.#punch();
+    if (walBytes(this.#directory) > WAL_BYTES / 10) this.#checkpoint("TRUNCATE");
   }
 
   [Symbol.dispose](): void {

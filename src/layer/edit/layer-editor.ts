@@ -2,7 +2,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { DirectoryNode } from "../../castore/node.ts";
 import { encodeEntry } from "../../castore/proto.ts";
-import type { ProcessLock } from "../../store/process-lock.ts";
 import { indexFailure } from "../../store/sqlite-failure.ts";
 import { openLayerDatabase, readMeta, writeBase } from "../layer-database.ts";
 import { lockLayer } from "../layer-directory.ts";
@@ -32,7 +31,7 @@ export class LayerEditor implements Disposable {
   readonly meta: LayerMeta;
   readonly base: DirectoryNode;
   readonly #directory: string;
-  readonly #lock: ProcessLock;
+  readonly #lock: Disposable;
   readonly #database: DatabaseSync;
 
   /** @throws LayerAbsent, LayerInUse, LayerError */

@@ -6,7 +6,6 @@ import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import type { DirectoryNode } from "../../castore/node.ts";
 import { decodeEntry } from "../../castore/proto.ts";
-import type { ProcessLock } from "../../store/process-lock.ts";
 import { systemFailure } from "../../store/sqlite-failure.ts";
 import { LayerHold } from "../control-client.ts";
 import { LayerError, LayerInUse } from "../errors.ts";
@@ -32,12 +31,12 @@ export class LayerSnapshot implements Disposable {
   readonly pause: SnapshotPause | undefined;
   readonly #database: DatabaseSync;
   readonly #data: number;
-  readonly #guard: LayerHold | ProcessLock;
+  readonly #guard: LayerHold | Disposable;
 
   private constructor(
     directory: string,
     database: DatabaseSync,
-    guard: LayerHold | ProcessLock,
+    guard: LayerHold | Disposable,
     pause: SnapshotPause | undefined,
   ) {
     this.#database = database;
@@ -107,7 +106,7 @@ export class LayerSnapshot implements Disposable {
 }
 
 /** What keeps the layer as it is, and how long it took to get everything into it. */
-async function guarded(directory: string): Promise<[LayerHold | ProcessLock, number]> {
+async function guarded(directory: string): Promise<[LayerHold | Disposable, number]> {
   try {
     return [lockLayer(directory), 0];
   } catch (error) {
