@@ -6,6 +6,12 @@
 
 export const ROOT_ID = 1;
 
+/**
+ * `links` of a directory that is to be looked through when it is shown next: whoever changes its
+ * entries or its origin, and does not count.
+ */
+export const LINKS_UNCOUNTED = 1;
+
 /** Nanoseconds beside whole seconds since the epoch, which may be negative. */
 export interface Time {
   readonly seconds: number;
@@ -29,7 +35,10 @@ export interface InodeRow {
   readonly uid: number;
   readonly gid: number;
   readonly rdev: number;
-  /** Names that it has; of a directory 1, or 0 once removed. 0: kept while the guest has it open. */
+  /**
+   * Names that it has. 0: none, kept while the guest has it open. Of a directory its st_nlink, 2 and
+   * one for each directory in it; or LINKS_UNCOUNTED.
+   */
   readonly links: number;
   readonly size: number;
   /** st_ino, in halves. */

@@ -5,6 +5,7 @@ import { EIO, ENOENT, ENOSPC, ENOTDIR, ESTALE } from "../../base/errno.ts";
 import type { Logger } from "../../base/logger.ts";
 import { WAITING } from "../../base/waiting.ts";
 import type { LayerPort } from "../../layer/layer-port.ts";
+import { LINKS_UNCOUNTED } from "../../layer/rows.ts";
 import type { BaseBlobs } from "./base-blobs.ts";
 import { Changes, originOf } from "./changes.ts";
 import { Clock } from "./clock.ts";
@@ -55,12 +56,18 @@ export class LayerState {
     this.#logger = logger;
   }
 
-  /** The directory that names are to be found or changed in, or -ESTALE, -ENOTDIR, -ENOENT. */
+  /**
+   * The directory that names are to be changed in; or -ESTALE, -ENOTDIR, -ENOENT; or, where its
+   * subdirectories are still to be counted, -EIO or MISSING.
+   */
   directory(node: NodeId): Inode | number {
     const inode = this.inodes.get(node);
     if (inode === undefined) return -ESTALE;
     if (!inode.isDirectory) return -ENOTDIR;
-    return inode.isRemoved ? -ENOENT : inode;
+    if (inode.isRemoved) return -ENOENT;
+    if (inode.links !== LINKS_UNCOUNTED) return inode;
+    const status = this.tree.countLinks(inode);
+    return status < 0 ? status : inode;
   }
 
   /**

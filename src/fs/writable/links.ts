@@ -144,6 +144,8 @@ export class Links {
       if (typeof target === "object") state.tree.dropUnused(target);
       return status;
     }
+    const whiteout = (flags & RENAME_WHITEOUT) !== 0 ? this.#makeWhiteout() : undefined;
+    if (typeof whiteout === "number") return whiteout;
     state.edits.materialise(inode);
     if (target === undefined || typeof target === "number") {
       this.#move(from, name, to, newName, inode, undefined);
@@ -152,7 +154,7 @@ export class Links {
       if ((flags & RENAME_EXCHANGE) !== 0) this.#exchange(from, name, to, newName, inode, target);
       else this.#move(from, name, to, newName, inode, target);
     }
-    if ((flags & RENAME_WHITEOUT) !== 0) this.#leaveWhiteout(from, name);
+    if (whiteout !== undefined) state.edits.setName(from, name, whiteout);
     state.journal.relieve();
     return 0;
   }
@@ -246,15 +248,15 @@ export class Links {
     changes.inode(target);
   }
 
-  /** What overlayfs asks for in the place of what it moves away: a device 0:0. */
-  #leaveWhiteout(directory: Inode, name: NameBytes): void {
+  /** What overlayfs asks for in the place of what it moves away: a device 0:0. Or -ENFILE. */
+  #makeWhiteout(): Inode | number {
     const { edits, clock, changes } = this.#state;
     const whiteout = edits.makeInode();
-    if (typeof whiteout === "number") return;
+    if (typeof whiteout === "number") return whiteout;
     whiteout.mode = S_IFCHR;
     clock.begin(whiteout);
     changes.inode(whiteout);
-    edits.setName(directory, name, whiteout);
+    return whiteout;
   }
 
   #find(directory: Inode, name: NameBytes, found: Found): number {

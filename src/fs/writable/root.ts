@@ -2,6 +2,7 @@
 
 import { digestKey } from "../../castore/digest.ts";
 import type { DirectoryNode } from "../../castore/node.ts";
+import { LINKS_UNCOUNTED } from "../../layer/rows.ts";
 import { S_IFDIR } from "./inode.ts";
 import type { LayerState } from "./layer-state.ts";
 
@@ -19,12 +20,9 @@ export function beginRoot(state: LayerState, node: DirectoryNode): void {
     root.inoLow = root.id;
     state.clock.read();
     state.clock.begin(root);
-    root.links = 0;
+    root.links = LINKS_UNCOUNTED;
     state.changes.inode(root);
   }
-  if (root.links < 2) {
-    // Where the base's root cannot be read now, a count that leaves open what it is (stat(2)).
-    root.links = 1;
-    state.tree.countLinks(root);
-  }
+  // Where the base's root cannot be read now, 1 is what stat(2) says of directories nobody counts.
+  if (root.links === LINKS_UNCOUNTED) state.tree.countLinks(root);
 }

@@ -7,7 +7,7 @@ import type { Logger } from "../../base/logger.ts";
 import { digestKey } from "../../castore/digest.ts";
 import type { NameBytes } from "../../fuse/file-system.ts";
 import type { LayerReader } from "../../layer/layer-port.ts";
-import type { InodeRow } from "../../layer/rows.ts";
+import { type InodeRow, LINKS_UNCOUNTED } from "../../layer/rows.ts";
 import { hashRange, scramble, secondHashRange } from "../byte-range.ts";
 import { Child } from "../child.ts";
 import type { DirectoryCache } from "../directory-cache.ts";
@@ -195,7 +195,7 @@ export class Tree {
     this.inodes.setId(inode, row.id);
     if (!inode.isDirectory) return inode;
     this.#stand(inode, entry);
-    const status = inode.links > 1 ? 0 : this.countLinks(inode);
+    const status = inode.links === LINKS_UNCOUNTED ? this.countLinks(inode) : 0;
     if (status === 0) return inode;
     this.dropUnused(inode);
     return status;

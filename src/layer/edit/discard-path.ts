@@ -3,7 +3,7 @@ import { compareBytes, type Name } from "../../castore/name.ts";
 import { joinedPath } from "../commit/manifest.ts";
 import { LayerError } from "../errors.ts";
 import type { RowReader } from "../row-reader.ts";
-import { type EntryRow, type InodeRow, ROOT_ID } from "../rows.ts";
+import { type EntryRow, type InodeRow, LINKS_UNCOUNTED, ROOT_ID } from "../rows.ts";
 import { inodeType } from "../tree/inode-type.ts";
 import type { RowEdits } from "./layer-editor.ts";
 
@@ -15,14 +15,17 @@ import type { RowEdits } from "./layer-editor.ts";
 export function discardPath(rows: RowReader, path: readonly Name[], edits: RowEdits): void {
   const entry = entryAt(rows, path);
   edits.removedEntries.push({ parent: entry.parent, name: entry.name });
+  const parent = rows.inode(entry.parent);
+  if (parent !== undefined) edits.inodes.push({ ...parent, links: LINKS_UNCOUNTED });
   if (entry.inode === undefined) return;
   const inodes = new Map<number, InodeRow>();
   const pending = [entry.inode];
   for (let id = pending.pop(); id !== undefined; id = pending.pop()) {
     const inode = inodes.get(id) ?? rows.inode(id);
     if (inode === undefined) continue;
-    inodes.set(id, { ...inode, links: Math.max(0, inode.links - 1) });
-    if (inodeType(inode) !== "directory") continue;
+    const isDirectory = inodeType(inode) === "directory";
+    inodes.set(id, { ...inode, links: isDirectory ? 0 : Math.max(0, inode.links - 1) });
+    if (!isDirectory) continue;
     for (const { parent, name, inode: child } of rows.entries(id)) {
       edits.removedEntries.push({ parent, name });
       if (child !== undefined) pending.push(child);

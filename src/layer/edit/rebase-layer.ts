@@ -10,7 +10,7 @@ import type { DirectoryNode, FileNode, Node } from "../../castore/node.ts";
 import type { DirectoryService } from "../../store/services.ts";
 import { requireDirectory } from "../../store/tree-walk.ts";
 import type { RowReader } from "../row-reader.ts";
-import { type EntryRow, type InodeRow, type Origin, ROOT_ID } from "../rows.ts";
+import { type EntryRow, type InodeRow, LINKS_UNCOUNTED, type Origin, ROOT_ID } from "../rows.ts";
 import { FileContents } from "../tree/file-contents.ts";
 import { type InodeType, inodeType, isExecutable } from "../tree/inode-type.ts";
 import { nameKey } from "../tree/layer-tree.ts";
@@ -73,7 +73,7 @@ export class Rebase {
 
   async #directory({ path, inode, before, theirs }: Shared): Promise<void> {
     if (before?.digest.equals(theirs.digest) === true) return;
-    this.#edits.inodes.push({ ...inode, origin: originOf(theirs) });
+    this.#edits.inodes.push({ ...inode, links: LINKS_UNCOUNTED, origin: originOf(theirs) });
     const nothing = Directory.of([]);
     const old = before === undefined ? nothing : await this.#directoryOf(before);
     const now = await this.#directoryOf(theirs);

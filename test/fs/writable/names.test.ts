@@ -244,4 +244,33 @@ describe("names of a writable share", () => {
     expect(fs.inodes).toBe(1);
     expect(kernel.walk("made/name").attributes.nlink).toBe(1);
   });
+
+  it("directories whose links nobody has counted are looked through", () => {
+    const { store, root } = base();
+    const share = shareOf(store, root);
+    const { kernel, layer } = share;
+    const dir = kernel.mkdir(ROOT, "dir");
+    for (const name of ["a", "b", "c"]) kernel.mkdir(dir, name);
+    kernel.create(dir, "file");
+    kernel.rename(nodeOf(share, "branch"), "twig", dir, "twig");
+    kernel.flush();
+    const counted = (path: string) => kernel.walk(path).attributes.nlink;
+    const before = [kernel.attributes(ROOT).nlink, counted("dir"), counted("branch")];
+    expect(before).toEqual([4, 6, 2]);
+    for (const row of layer.disk.inodes.values()) {
+      if ((row.mode & 0o040000) !== 0) layer.disk.inodes.set(row.id, { ...row, links: 1 });
+    }
+    const later = afterCrash(store, root, share).kernel;
+    const links = ["dir", "branch"].map((path) => later.walk(path).attributes.nlink);
+    expect([later.attributes(ROOT).nlink, ...links]).toEqual(before);
+  });
+
+  it("rename() with RENAME_WHITEOUT leaves a device 0:0, as overlayfs wants it", () => {
+    const { store, root } = base();
+    const { kernel } = shareOf(store, root);
+    expect(kernel.rename(ROOT, "file", ROOT, "moved", 4)).toBe(0);
+    const left = kernel.walk("file").attributes;
+    expect([left.mode, left.rdev, left.nlink]).toEqual([0o020000, 0, 1]);
+    expect(kernel.walk("moved").attributes.size).toBe(11);
+  });
 });
