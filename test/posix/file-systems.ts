@@ -97,11 +97,11 @@ async function start(
     name === "virtiofsd"
       ? [
           ...["--socket-path", socket, "--shared-dir", work, "--sandbox", "none"],
-          ...["--cache", "always", "--writeback", "--posix-acl", "--killpriv-v2"],
+          ...["--cache", "always", "--writeback", "--posix-acl"],
         ]
       : [
           ...[`--socket-path=${socket}`, "-f", "-o"],
-          `source=${work},cache=always,writeback,xattr,posix_acl,killpriv_v2`,
+          `source=${work},cache=always,writeback,xattr,posix_acl`,
         ];
   return await ShareDaemon.start(socket, [...peer.stdout.trim().split("\n"), ...options]);
 }

