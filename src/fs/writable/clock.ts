@@ -24,8 +24,14 @@ export class Clock {
     this.nanoseconds = Math.floor((now - this.seconds * MILLISECONDS) * NANOSECONDS);
   }
 
+  /** The time of day in seconds, as of now. */
+  get now(): number {
+    return this.#now() / MILLISECONDS;
+  }
+
   /** All four times: a new inode. */
   begin(inode: Inode): void {
+    inode.writtenAt = this.seconds;
     this.accessed(inode);
     this.modified(inode);
     inode.btimeSeconds = this.seconds;

@@ -1,4 +1,8 @@
-/** What stat(2) shows of an inode of a writable share. */
+/**
+ * What stat(2) shows of an inode of a writable share. The kernel knows of all changes, since they are
+ * its own, but for one: how many blocks a file takes once its pages were written back. It is not told
+ * of that, so it may not go by a file's attributes for ever.
+ */
 import { type Attributes, type Entry, FOREVER } from "../../fuse/file-system.ts";
 import type { Inode } from "./inode.ts";
 
@@ -10,7 +14,16 @@ const BLOCK_BYTES = 512;
 /** st_size of a directory, and the bytes that it is said to take. */
 const DIRECTORY_BYTES = 4096;
 
-export function describe(inode: Inode, attributes: Attributes): void {
+/**
+ * A kernel writes pages back after half a minute at the latest; so long after a change to a file its
+ * blocks may change again, and the kernel had better ask again soon.
+ */
+const WRITE_BACK_SECONDS = 35;
+const CHANGING_VALID_SECONDS = 1;
+const FILE_VALID_SECONDS = 60;
+
+/** `now`: seconds since the epoch. */
+export function describe(inode: Inode, attributes: Attributes, now: number): void {
   const { contents } = inode;
   const size = inode.isDirectory ? DIRECTORY_BYTES : (contents?.size ?? inode.size);
   const allocated = contents?.allocatedBytes ?? (inode.isSymlink ? 0 : size);
@@ -32,13 +45,17 @@ export function describe(inode: Inode, attributes: Attributes): void {
   attributes.ctimeNanoseconds = inode.ctimeNanoseconds;
   attributes.btimeSeconds = inode.btimeSeconds;
   attributes.btimeNanoseconds = inode.btimeNanoseconds;
-  attributes.validSeconds = FOREVER;
+  attributes.validSeconds = inode.isFile ? validSeconds(inode, now) : FOREVER;
+}
+
+function validSeconds({ writtenAt }: Inode, now: number): number {
+  return now - writtenAt < WRITE_BACK_SECONDS ? CHANGING_VALID_SECONDS : FILE_VALID_SECONDS;
 }
 
 /** The answer to a lookup: the kernel has the inode looked up once more. */
-export function describeEntry(inode: Inode, entry: Entry): void {
+export function describeEntry(inode: Inode, entry: Entry, now: number): void {
   inode.lookups += 1;
   entry.node[0] = inode.nodeid;
   entry.validSeconds = FOREVER;
-  describe(inode, entry.attributes);
+  describe(inode, entry.attributes, now);
 }

@@ -152,6 +152,7 @@ export class FileOperations {
   #written(inode: Inode): void {
     const { clock, changes, xattrs } = this.#state;
     clock.modified(inode);
+    inode.writtenAt = clock.seconds;
     xattrs.killCapability(inode);
     changes.inode(inode);
   }

@@ -69,6 +69,8 @@ export class Inode {
   /** Of a symlink. */
   target: Uint8Array | undefined = undefined;
 
+  /** When a file was made or written to, in seconds since the epoch, as far as that is in memory. */
+  writtenAt = 0;
   /** A file's, once it has an id and was asked for. */
   contents: FileContents | undefined = undefined;
   /** Of a file without contents of its own: remembered by BaseBlobs. */

@@ -80,7 +80,7 @@ export class WritableFileSystem implements FileSystem {
     const { blobs, tree } = { blobs: this.#blobs, tree: this.#tree };
     this.#state = new LayerState({ port, inodes, tree, blobs, logger, now });
     this.#files = new FileOperations(this.#state);
-    this.#listing = new LayerListing(tree);
+    this.#listing = new LayerListing(tree, this.#state.clock);
     this.modifications = new LayerModifications(this.#state, this.#files);
     inodes.setId(inodes.root, ROOT_ID);
     beginRoot(this.#state, options.root);
@@ -122,7 +122,7 @@ export class WritableFileSystem implements FileSystem {
     }
     const inode = this.#tree.enter(directory, this.#found);
     if (typeof inode === "number") return inode;
-    describeEntry(inode, entry);
+    describeEntry(inode, entry, this.#state.clock.now);
     return 0;
   }
 
@@ -138,7 +138,7 @@ export class WritableFileSystem implements FileSystem {
   getattr(node: NodeId, attributes: Attributes): number {
     const inode = this.#inodes.get(node);
     if (inode === undefined) return -ESTALE;
-    describe(inode, attributes);
+    describe(inode, attributes, this.#state.clock.now);
     return 0;
   }
 

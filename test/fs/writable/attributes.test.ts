@@ -9,7 +9,7 @@ import {
   FUSE_WRITE_KILL_SUIDGID,
 } from "../../../src/abi/fuse-constants.ts";
 import { EEXIST, EINVAL, ENODATA, EOPNOTSUPP, ERANGE } from "../../../src/base/errno.ts";
-import type { Attributes } from "../../../src/fuse/file-system.ts";
+import { type Attributes, FOREVER } from "../../../src/fuse/file-system.ts";
 import { FakeStore } from "../fake-store.ts";
 import { afterCrash, ROOT, shareOf } from "./writing-kernel.ts";
 
@@ -207,5 +207,24 @@ describe("attributes of a writable share", () => {
     kernel.write(node, 0, "x");
     expect(kernel.xattr(node, "user.castore.blob.digest")).toBe(-ENODATA);
     expect(kernel.xattrs(node)).toEqual([]);
+  });
+
+  it("attributes may be gone by for ever, but those of files for a minute, or a second while new", () => {
+    const store = new FakeStore();
+    const root = store.tree([["file", store.file("of the base")]]);
+    const time = { seconds: 1e9 };
+    const { kernel } = shareOf(store, root, undefined, undefined, () => time.seconds * 1000);
+    const node = kernel.walk("file").nodeid;
+    const valid = () => kernel.attributes(node).validSeconds;
+    expect([kernel.attributes(ROOT).validSeconds, valid()]).toEqual([FOREVER, 60]);
+    kernel.write(node, 0, "x");
+    expect(valid()).toBe(1);
+    time.seconds += 30;
+    expect(valid()).toBe(1);
+    time.seconds += 10;
+    expect(valid()).toBe(60);
+    kernel.create(ROOT, "new");
+    expect(kernel.entry.attributes.validSeconds).toBe(1);
+    expect(kernel.entry.validSeconds).toBe(FOREVER);
   });
 });
