@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Guest } from "../../vm-images/guest.ts";
+import { Guest, type Share } from "../../vm-images/guest.ts";
 import { ShareDaemon } from "../../vm-images/share-daemon.ts";
 
 const BOOT_SECONDS_MAX = 240;
@@ -37,12 +37,16 @@ export class RootGuest implements AsyncDisposable {
     this.bootSeconds = bootSeconds;
   }
 
-  /** Boots to the prompt. */
-  static async boot(socketPath: string): Promise<RootGuest> {
+  /** Boots to the prompt: with the root file system for writing, and further shares, if wanted. */
+  static async boot(
+    socketPath: string,
+    writable = false,
+    shares: readonly Share[] = [],
+  ): Promise<RootGuest> {
     const begun = performance.now();
     const guest = await Guest.start({
-      rootFs: { tag: "rootfs" },
-      shares: [{ tag: "rootfs", socketPath }],
+      rootFs: { tag: "rootfs", writable },
+      shares: [{ tag: "rootfs", socketPath }, ...shares],
       timeoutSeconds: BOOT_SECONDS_MAX + 4 * COMMAND_SECONDS_MAX,
     });
     try {

@@ -5,7 +5,7 @@ import { type DebianResult, runDebianPrograms, type Workload } from "./debian-pr
 import { Ground } from "./ground.ts";
 
 /** What a test run can afford in emulation; `make workload-soak` runs the others, and more. */
-const WORKLOADS: readonly Workload[] = ["make", "sqlite", "install"];
+const WORKLOADS: readonly Workload[] = ["copies", "make", "sqlite", "install"];
 const GUEST_SECONDS_MAX = 300;
 
 describe.runIf(prepare("workload"))("Debian's programs on a writable share", () => {

@@ -7,7 +7,7 @@ import { WORKLOAD_PACKAGES } from "../../vm-images/images.ts";
 import { section } from "../vm/sections.ts";
 import { type Ground, mountCommand, sharesOf } from "./ground.ts";
 
-export const WORKLOADS = ["git", "make", "sqlite", "fio", "stress", "install"] as const;
+export const WORKLOADS = ["copies", "git", "make", "sqlite", "fio", "stress", "install"] as const;
 
 export type Workload = (typeof WORKLOADS)[number];
 

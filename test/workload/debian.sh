@@ -1,13 +1,27 @@
 #!/bin/bash
 # Programs of Debian that use a file system hard, one after another, below the current directory:
 #
-#   debian.sh WORKLOAD...      git make sqlite fio stress install
+#   debian.sh WORKLOAD...      copies git make sqlite fio stress install
 #
 # Each ends with a line "ok NAME SECONDS" or "not ok NAME"; what it said comes before a "not ok".
 # SCALE (1 by default) is how often or how long. Exit code: how many failed.
 set -u
 scale=${SCALE:-1}
 export HOME=$PWD LC_ALL=C TMPDIR=$PWD
+
+# What was written a moment ago, holes and all, is what cp, tar and sparse copies find.
+copies() {
+  mkdir -p copies && cd copies || return
+  for round in $(seq $((3 * scale))); do
+    truncate -s 1M sparse && dd if=/dev/urandom of=sparse bs=4k count=3 seek=$((round * 7)) conv=notrunc
+    cp sparse copied && cmp sparse copied && cp --sparse=always sparse thin && cmp sparse thin || return
+    cp --reflink=auto sparse linked && cmp sparse linked && mv linked moved && cmp sparse moved || return
+    tar -cSf archive.tar sparse && tar -xOf archive.tar sparse | cmp - sparse || return
+    rm sparse copied thin moved archive.tar
+  done
+  cp -a /usr/include/linux headers && diff -r /usr/include/linux headers && rm -r headers &&
+    [ -z "$(ls)" ]
+}
 
 git_clone() {
   git config --global user.email guest@example.org && git config --global user.name guest
