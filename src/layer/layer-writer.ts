@@ -62,7 +62,10 @@ export class LayerWriter implements Disposable {
     this.room = layerRoom(directory);
   }
 
-  /** Returns 0, or the errno by which this and all later batches fail. */
+  /**
+   * Returns 0, or an errno. ENOSPC: the same batch may be tried again, or given up; after any other
+   * all batches fail.
+   */
   write(batch: LayerBatch): number {
     if (this.failed !== 0) return this.failed;
     try {
@@ -74,9 +77,15 @@ export class LayerWriter implements Disposable {
       this.room = layerRoom(this.#directory);
       return 0;
     } catch (error) {
+      if (layerErrno(error) === ENOSPC) return ENOSPC;
       this.#fail(error);
       return this.failed;
     }
+  }
+
+  /** All batches fail from now on. */
+  giveUp(errno: number): void {
+    this.failed = errno;
   }
 
   /** What may wait until the batch was settled: gives room back, merges the write-ahead log. */
@@ -167,11 +176,8 @@ export class LayerWriter implements Disposable {
 
   #fail(error: unknown): void {
     this.failed = layerErrno(error);
-    const message =
-      this.failed === ENOSPC
-        ? "the layer's disk is full: nothing more is written to it"
-        : "the layer cannot be written any more";
-    this.#logger.log("error", message, { layer: this.#directory, reason: `${error}` });
+    const fields = { layer: this.#directory, reason: `${error}` };
+    this.#logger.log("error", "the layer cannot be written any more", fields);
   }
 }
 

@@ -1,4 +1,5 @@
 /** Batches reach the files of a layer; what a full disk does to them. */
+import { execFileSync } from "node:child_process";
 import { statSync } from "node:fs";
 import { MessageChannel } from "node:worker_threads";
 import { SharedMemory } from "node-vhost-user";
@@ -146,21 +147,27 @@ test("the write-ahead log does not grow for ever, and is gone after a clean end"
 });
 
 test.skipIf(!mayMount)(
-  "a full disk fails the batch and all later ones; what was settled is there with more room",
+  "a batch that finds no room can be tried again, or given up with all later ones",
   () => {
-    const layer = openWriter(smallDisk(8));
-    expect(layer.write({ inodes: [inodeRow(2)] })).toBe(0);
-    const position = (index: number) => index * MEMORY_BYTES;
+    const disk = smallDisk(10);
+    const layer = openWriter(disk);
     const contents = (index: number) => ({
-      writes: Float64Array.of(0, MEMORY_BYTES, position(index)),
+      writes: Float64Array.of(0, MEMORY_BYTES, index * MEMORY_BYTES),
     });
     expect(layer.write(contents(0))).toBe(0);
-    expect(layer.write({ ...contents(1), inodes: [inodeRow(3)] })).toBe(ENOSPC);
+    expect(layer.write(contents(1))).toBe(0);
+    const third = { ...contents(2), inodes: [inodeRow(3)] };
+    expect(layer.write(third)).toBe(ENOSPC);
+    expect(layer.device.reader.inode(3)).toBeUndefined();
+    execFileSync("mount", ["-o", "remount,size=14m", disk]);
+    expect(layer.write(third)).toBe(0);
+    expect(layer.write(contents(3))).toBe(ENOSPC);
+    layer.writer.giveUp(ENOSPC);
     expect(layer.write({ inodes: [inodeRow(4)] })).toBe(ENOSPC);
     layer.reopen();
-    expect(layer.device.reader.inode(2)).toEqual(inodeRow(2));
-    expect(layer.device.reader.inode(3)).toBeUndefined();
-    expect(layer.read(0, 100)).toEqual(layer.memory.slice(0, 100));
+    expect(layer.device.reader.inode(3)).toEqual(inodeRow(3));
+    expect(layer.device.reader.inode(4)).toBeUndefined();
+    expect(layer.read(2 * MEMORY_BYTES, 100)).toEqual(layer.memory.slice(0, 100));
   },
 );
 
