@@ -175,8 +175,11 @@ export class FileCollector {
   /** Lists the blocks from `block` on to be written from `position` on. */
   #write(body: FileBody, block: number, blocks: number, position: number): void {
     const { cache } = this.#parts;
+    let slot = -1;
     for (let i = 0; i < blocks; i += 1) {
-      const slot = cache.find(body.cell, block + i);
+      // What was written together mostly lies together.
+      slot += 1;
+      if (!cache.isDirtyAt(slot, body.cell, block + i)) slot = cache.find(body.cell, block + i);
       if ((cache.flags[slot]! & BARE) !== 0) body.bareBlocks -= 1;
       cache.fly(slot);
       this.slots.push(slot);

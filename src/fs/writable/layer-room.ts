@@ -76,8 +76,13 @@ export class LayerRoom {
       this.#freed.push(position, blocks * BLOCK_BYTES);
       return;
     }
-    for (let at = position, end = position + blocks * BLOCK_BYTES; at < end; at += BLOCK_BYTES) {
-      (space.mayChange(at) ? this.#freed : this.#held).push(at, BLOCK_BYTES);
+    const end = position + blocks * BLOCK_BYTES;
+    for (let at = position; at < end; ) {
+      const start = at;
+      const isYoung = space.mayChange(start);
+      do at += BLOCK_BYTES;
+      while (at < end && space.mayChange(at) === isYoung);
+      (isYoung ? this.#freed : this.#held).push(start, at - start);
     }
   }
 
