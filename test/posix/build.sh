@@ -21,8 +21,8 @@ fresh "$into/posix" "$folder/suite" || {
 }
 fresh "$into/ext4.img" "$folder/build.sh" || {
   rm -f "$into/ext4.partial"
-  truncate -s 40M "$into/ext4.partial"
-  PATH=$PATH:/sbin:/usr/sbin mke2fs -q -t ext4 -b 4096 -O '^has_journal' -I 256 -N 4096 "$into/ext4.partial"
+  truncate -s 48M "$into/ext4.partial"
+  PATH=$PATH:/sbin:/usr/sbin mke2fs -q -t ext4 -b 4096 -O '^has_journal' -I 256 -N 8192 "$into/ext4.partial"
   mv "$into/ext4.partial" "$into/ext4.img"
 }
 echo "$into"

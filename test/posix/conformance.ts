@@ -35,11 +35,12 @@ export async function runSuite(
 ): Promise<Run> {
   const built = execFileSync("sh", [BUILD], { encoding: "utf8" }).trim();
   await using served = new AsyncDisposableStack();
+  const posix = join(built, "posix");
   const shares: { tag: string; socketPath: string }[] = [];
   const logs: ServedFileSystem[] = [];
   const here: FileSystem[] = [];
   for (const name of fileSystems) {
-    const share = await ServedFileSystem.start(name, note);
+    const share = await ServedFileSystem.start(name, posix, note);
     if (share === undefined && name !== "tmpfs" && name !== "ext4") continue;
     here.push(name);
     if (share === undefined) continue;
@@ -50,7 +51,7 @@ export async function runSuite(
   const { output, console, errors } = await bootGuest({
     script: scriptFor(here, groups),
     files: {
-      posix: readFileSync(join(built, "posix")),
+      posix: readFileSync(posix),
       ...(here.includes("ext4") ? { "ext4.img": readFileSync(join(built, "ext4.img")) } : {}),
     },
     shares,
@@ -67,7 +68,8 @@ function scriptFor(fileSystems: readonly FileSystem[], groups: readonly string[]
   for (const name of fileSystems) {
     const at = `/mnt/${name}`;
     lines.push(`echo "@section ${name}"`, `mkdir ${at}`, `${mountCommand(name, at)} || exit 3`);
-    lines.push(`/posix --own-machine ${at} ${groups.join(" ")}`);
+    if (name === "tmpfs" || name === "ext4") lines.push(`/posix --make-before ${at} || exit 4`);
+    lines.push(`/posix --own-machine ${at} ${groups.map((group) => `'${group}'`).join(" ")}`);
   }
   return [...lines, 'echo "@section end"', "exit 0", ""].join("\n");
 }

@@ -26,6 +26,12 @@ export function mountCommand(name: FileSystem, at: string): string {
   return `mount -t virtiofs ${name} ${at}`;
 }
 
+/** `posix` makes on it what its cases want to be there from the beginning. */
+function makeBefore(posix: string, directory: string): void {
+  const run = spawnSync(posix, ["--make-before", directory], { encoding: "utf8" });
+  if (run.status !== 0) throw new Error(`${posix} --make-before: ${run.stderr}`);
+}
+
 /** A share of the host, in a directory of its own that goes with it. */
 export class ServedFileSystem implements AsyncDisposable {
   readonly name: FileSystem;
@@ -33,15 +39,19 @@ export class ServedFileSystem implements AsyncDisposable {
   readonly #directory: string;
   readonly #daemon: ShareDaemon;
 
-  /** Undefined for the guest's own file systems. `note` is told why a peer is left out. */
+  /**
+   * Undefined for the guest's own file systems. `posix` is the suite's program, `note` is told why a
+   * peer is left out.
+   */
   static async start(
     name: FileSystem,
+    posix: string,
     note: (text: string) => void = () => {},
   ): Promise<ServedFileSystem | undefined> {
     if (name === "tmpfs" || name === "ext4") return undefined;
     const directory = mkdtempSync(join(tmpdir(), "castorefs-posix-"));
     try {
-      const daemon = await start(name, directory, note);
+      const daemon = await start(name, directory, posix, note);
       if (daemon !== undefined) return new ServedFileSystem(name, directory, daemon);
     } catch (error) {
       rmSync(directory, { recursive: true, force: true });
@@ -72,18 +82,20 @@ export class ServedFileSystem implements AsyncDisposable {
 async function start(
   name: FileSystem,
   directory: string,
+  posix: string,
   note: (text: string) => void,
 ): Promise<ShareDaemon | undefined> {
   const work = join(directory, "work");
   const socket = join(directory, "socket");
   mkdirSync(work);
+  makeBefore(posix, work);
   if (name === "castorefs") {
     const store = join(directory, "store");
-    const run = castorefs("import", "--store", store, "--name", "empty", work);
+    const run = castorefs("import", "--store", store, "--name", "before", work);
     if (run.status !== 0) throw new Error(`castorefs import: ${run.stderr}`);
     const layer = join(directory, "layer");
     return await ShareDaemon.serve(socket, [
-      ...["--store", store, "--root", "empty", "--writable", "--layer", layer],
+      ...["--store", store, "--root", "before", "--writable", "--layer", layer],
     ]);
   }
   const peer = spawnSync("sh", [PEERS, name === "virtiofsd" ? "trixie" : "c"], {

@@ -2,6 +2,7 @@
  * posix: the conformance suite. Run as root.
  *
  *   posix [--own-machine] DIRECTORY [GROUP...]
+ *   posix --make-before DIRECTORY     what cases of the group `before` want to find there
  *
  * Prints a line per case, `ok GROUP: TITLE` or `FAIL GROUP: TITLE: what was expected and found`, and
  * at the end `# cases N failed M assertions K seconds S`. Exit code 1 when a case failed.
@@ -17,6 +18,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "before.h"
 #include "fixtures.h"
 
 #define CASES_MAX 2000
@@ -34,6 +36,7 @@ static int case_count;
 static struct verdict *verdict; /* shared with the case's process */
 static char current[200];
 static const char *root;
+static const struct test_case *running;
 
 void add_case(const char *group, const char *title, void (*run)(const void *), const void *argument)
 {
@@ -46,6 +49,14 @@ void add_case(const char *group, const char *title, void (*run)(const void *), c
 const char *suite_root(void)
 {
     return root;
+}
+
+int ordinal_in_group(void)
+{
+    int ordinal = 0;
+    for (const struct test_case *c = cases; c < running; c++)
+        ordinal += strcmp(c->group, running->group) == 0;
+    return ordinal;
 }
 
 int trying(const char *what)
@@ -147,6 +158,7 @@ static int try_case(const struct test_case *c, int number)
     snprintf(directory, sizeof directory, "%s/case-%d", root, number);
     memset(verdict, 0, sizeof *verdict);
     *current = 0;
+    running = c;
     if (mkdir(directory, 0755) != 0 || chmod(directory, 0755) != 0)
         fault("its directory cannot be made: %s", strerror(errno));
     fflush(stdout);
@@ -195,6 +207,8 @@ int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "--wait") == 0)
         return wait_on(argv[2]);
+    if (argc == 3 && strcmp(argv[1], "--make-before") == 0)
+        return make_trees_before(argv[2]) == 0 ? 0 : 1;
     argc--, argv++;
     int own_machine = argc > 0 && strcmp(*argv, "--own-machine") == 0;
     argc -= own_machine, argv += own_machine;

@@ -79,7 +79,9 @@ int trying(const char *what);
     } while (0)
 void await_child(int line, pid_t child);
 
-/* The directory of the whole run, with `name` in it; for what a case does outside its own. */
+/* The directory of the whole run; for what a case does outside its own. */
 const char *suite_root(void);
+/* How many cases of the group come before the running one. */
+int ordinal_in_group(void);
 
 #endif
