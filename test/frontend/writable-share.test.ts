@@ -1,6 +1,6 @@
 /** A share that can be written to, from its daemon's start to its end. */
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
@@ -198,3 +198,29 @@ test.skipIf(!mayMount)("a full disk is ENOSPC for the guest, and no more", () =>
   const fuse = WritableClient.over(vmm);
   expect(fuse.readAll(fuse.walk("small").nodeid).equals(noise(10_000, 7))).toBe(true);
 });
+
+test.skipIf(!mayMount)(
+  "a disk that somebody fills for a moment keeps the guest waiting, no more",
+  () => {
+    const disk = smallDisk(64);
+    const layer = join(disk, "layer");
+    using daemon = serve("--layer", layer, "--layer-memory", "16M");
+    using vmm = SyntheticVmm.start(daemon.socketPath);
+    const fuse = WritableClient.over(vmm);
+    const { nodeid } = fuse.create(FUSE_ROOT_ID, "file");
+    fuse.fsync(nodeid);
+    const ballast = join(disk, "ballast");
+    const { bavail, bsize } = statfsSync(disk);
+    writeFileSync(ballast, new Uint8Array(bavail * bsize - MEBIBYTE));
+    spawn("sh", ["-c", `sleep 2; rm ${ballast}`], { stdio: "ignore" });
+    const written = noise(4 * MEBIBYTE, 3);
+    for (let at = 0; at < written.length; at += MEBIBYTE) {
+      fuse.write(nodeid, at, written.subarray(at, at + MEBIBYTE));
+    }
+    fuse.fsync(nodeid);
+    expect(existsSync(ballast)).toBe(false);
+    expect(daemon.log).toContain("waiting for room");
+    end(daemon);
+    expect(layerFaults(layer)).toEqual([]);
+  },
+);
