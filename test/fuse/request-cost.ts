@@ -7,19 +7,31 @@
  * After the first second no collection should show: the steady state allocates nothing.
  * `--direct` chains descriptors in the ring instead of indirect tables.
  */
-import { fuseAttrOut, fuseEntryOut, fuseGetattrIn, fuseInitOut } from "../../src/abi/fuse.ts";
+import {
+  fuseAttrOut,
+  fuseCreateIn,
+  fuseEntryOut,
+  fuseGetattrIn,
+  fuseInitOut,
+  fuseSetattrIn,
+  fuseWriteIn,
+  fuseWriteOut,
+} from "../../src/abi/fuse.ts";
 import * as abi from "../../src/abi/fuse-constants.ts";
 import { vringDesc } from "../../src/abi/virtio.ts";
 import type { HostAddress, NodeId } from "../../src/base/brands.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import type { ByteSink } from "../../src/base/segments.ts";
 import type { Attributes, Entry, NameBytes } from "../../src/fuse/file-system.ts";
+import type { ByteSource, NewInode } from "../../src/fuse/modifications.ts";
+import { CREATED_BYTES } from "../../src/fuse/name-operations.ts";
 import { FuseServer } from "../../src/fuse/server.ts";
 import { CopyList } from "../../src/virtio/copy-list.ts";
 import { GuestMemory } from "../../src/virtio/guest-memory.ts";
 import { SplitQueue } from "../../src/virtio/split-queue.ts";
 import { INDIRECT, NEXT, WRITE } from "../virtio/fake-driver.ts";
 import { args, INIT_ALL, readArgs, requestBytes } from "./kernel.ts";
+import { RecordingModifications } from "./recording-modifications.ts";
 import { StubFileSystem } from "./stub-file-system.ts";
 
 const SIZE = 128;
@@ -32,9 +44,37 @@ const GUEST = 6 * 1024 ** 3;
 const STRIDE = 1 << 18;
 const DATA = 1 << 20;
 
-/** Answers everything without looking anything up. */
+class InstantModifications extends RecordingModifications {
+  readonly #memory = new Uint8Array(1 << 20);
+
+  override create(
+    _parent: NodeId,
+    _name: NameBytes,
+    _inode: NewInode,
+    _flags: number,
+    entry: Entry,
+  ) {
+    entry.node[0] = 7;
+    return 0;
+  }
+
+  override setattr(): number {
+    return 0;
+  }
+
+  override rename(): number {
+    return 0;
+  }
+
+  override write(_node: NodeId, _offset: number, source: ByteSource): number {
+    return source.copy(0, this.#memory, 0, source.length);
+  }
+}
+
+/** Answers everything without looking anything up, and takes everything without keeping it. */
 class InstantFileSystem extends StubFileSystem {
   readonly #page = new Uint8Array(4096);
+  readonly modifications = new InstantModifications(this);
 
   override lookup(_parent: NodeId, name: NameBytes, entry: Entry): number {
     entry.node[0] = name.end - name.start;
@@ -164,6 +204,22 @@ measure(
 measure("statfs", requestBytes(abi.FUSE_STATFS, 1), 80);
 measure("read, 4 KiB from memory", requestBytes(abi.FUSE_READ, 2, readArgs(0, 4096)), 4096);
 measure("read, 4 KiB mapped", requestBytes(abi.FUSE_READ, 2, readArgs(4096, 4096)), 4096);
+measure(
+  "create",
+  requestBytes(abi.FUSE_CREATE, 1, args(fuseCreateIn, {}), "libcrypto.so"),
+  CREATED_BYTES,
+);
+measure(
+  "setattr",
+  requestBytes(abi.FUSE_SETATTR, 1, args(fuseSetattrIn, { valid: 1 })),
+  fuseAttrOut.size,
+);
+measure("rename", requestBytes(abi.FUSE_RENAME2, 1, new Uint8Array(16), "libcrypto.so", "new"), 1);
+measure(
+  "write, 4 KiB",
+  requestBytes(abi.FUSE_WRITE, 1, args(fuseWriteIn, { size: 4096 }), new Uint8Array(4096)),
+  fuseWriteOut.size,
+);
 if (indirect) {
   const large = requestBytes(abi.FUSE_READ, 2, readArgs(4096, 131_072));
   measure("read, 128 KiB in 16, mapped", large, 131_072, 16);
