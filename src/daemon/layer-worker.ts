@@ -14,6 +14,7 @@ const THREAD_FILE = import.meta.url.endsWith(".ts") ? "layer-thread.ts" : "layer
 
 export interface LayerWorkerOptions {
   readonly directory: string;
+  readonly wasKilled: boolean;
   readonly memory: NativeBlock;
   readonly memoryBytes: number;
   /** The device thread's. */
@@ -34,11 +35,12 @@ export class LayerWorker implements LayerHolder {
   #held: PromiseWithResolvers<void> | undefined;
   #failure: DaemonError | undefined;
 
-  constructor({ directory, memory, memoryBytes, wake, logger }: LayerWorkerOptions) {
+  constructor({ directory, wasKilled, memory, memoryBytes, wake, logger }: LayerWorkerOptions) {
     const { port1, port2 } = new MessageChannel();
     this.devicePort = port1;
     const workerData: LayerThreadConfig = {
       directory,
+      wasKilled,
       memoryAddress: memory.address,
       memoryBytes,
       port: port2,

@@ -52,10 +52,17 @@ export class WritableShare implements AsyncDisposable {
     const { config, logger } = options;
     const { memoryBytes, layerBytes } = config;
     await using owned = new AsyncDisposableStack();
-    const directory = openLayer(options, owned);
+    const { directory, wasKilled } = openLayer(options, owned);
     const memory = owned.use(new NativeBlock(memoryBytes));
     const wake = owned.use(new EventFd());
-    const worker = new LayerWorker({ directory, memory, memoryBytes, wake, logger });
+    const worker = new LayerWorker({
+      directory,
+      wasKilled,
+      memory,
+      memoryBytes,
+      wake,
+      logger,
+    });
     owned.defer(() => worker.end());
     await worker.ready;
     owned.use(await ControlServer.listen(controlSocketPath(directory), worker, logger));
@@ -76,15 +83,18 @@ export class WritableShare implements AsyncDisposable {
 }
 
 /** The directory of the layer, locked, and known to the store unless it is to vanish. */
-function openLayer(options: WritableShareOptions, owned: AsyncDisposableStack): string {
+function openLayer(
+  options: WritableShareOptions,
+  owned: AsyncDisposableStack,
+): { directory: string; wasKilled: boolean } {
   const { storeDirectory, root, config, logger } = options;
   const directory = config.layerDirectory ?? temporaryLayer(storeDirectory);
   if (config.layerDirectory === undefined) {
     owned.defer(() => rmSync(directory, { recursive: true, force: true }));
   }
-  owned.use(LayerDirectory.open(directory, { storeDirectory, root }));
+  const { wasKilled } = owned.use(LayerDirectory.open(directory, { storeDirectory, root }));
   if (config.layerDirectory !== undefined) record(storeDirectory, directory, root, logger);
-  return realpathSync(directory);
+  return { directory: realpathSync(directory), wasKilled };
 }
 
 /** In a store that may not be written to, somebody else may collect what the layer lies upon. */

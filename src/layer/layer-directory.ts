@@ -24,6 +24,7 @@ import { indexFailure, systemFailure } from "../store/sqlite-failure.ts";
 import { LayerError, LayerInUse } from "./errors.ts";
 import { openLayerDatabase, readMeta } from "./layer-database.ts";
 import { controlSocketPath, databasePath, dataPath, lockPath, pidPath } from "./layer-files.ts";
+import { walBytes } from "./layer-room.ts";
 import { createLayerSchema } from "./layer-schema.ts";
 import { ROOT_ID } from "./rows.ts";
 
@@ -37,11 +38,14 @@ export class LayerDirectory implements Disposable {
   readonly directory: string;
   /** Of this layer, in hexadecimal. */
   readonly id: string;
+  /** Whoever had it before was killed, perhaps: see reclaim.ts. */
+  readonly wasKilled: boolean;
   readonly #lock: Disposable;
 
-  private constructor(directory: string, id: string, lock: Disposable) {
+  private constructor(directory: string, id: string, wasKilled: boolean, lock: Disposable) {
     this.directory = directory;
     this.id = id;
+    this.wasKilled = wasKilled;
     this.#lock = lock;
   }
 
@@ -53,10 +57,12 @@ export class LayerDirectory implements Disposable {
     makeFolder(directory);
     const lock = lockLayer(directory);
     try {
+      // A clean end leaves no log; asking for it has to come before the first look into the layer.
+      const wasKilled = walBytes(directory) > 0;
       if (!isMade(directory)) make(directory, opening);
       const { id, base } = inspect(directory);
       checkBase(directory, base, opening.root);
-      return new LayerDirectory(directory, id, lock);
+      return new LayerDirectory(directory, id, wasKilled, lock);
     } catch (error) {
       lock[Symbol.dispose]();
       throw error;

@@ -10,6 +10,8 @@ import type { LogFields, LogLevel } from "../base/logger.ts";
 export interface LayerThreadConfig {
   /** Its lock is held by the control thread. */
   readonly directory: string;
+  /** Whoever had the layer before was killed, perhaps. */
+  readonly wasKilled: boolean;
   /** Contents that are to be written: an address in this process, and bytes. */
   readonly memoryAddress: number;
   readonly memoryBytes: number;

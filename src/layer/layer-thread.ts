@@ -11,6 +11,7 @@ import type { LogFields, LogLevel } from "../base/logger.ts";
 import type { FromLayer, LayerBatch, ToLayer } from "./batch.ts";
 import type { FromLayerThread, LayerThreadConfig, ToLayerThread } from "./layer-messages.ts";
 import { LayerWriter } from "./layer-writer.ts";
+import { reclaimContents } from "./reclaim.ts";
 
 /** How long a batch waits for room on the disk, and how often that is looked after. */
 const ROOM_MILLISECONDS_MAX = 20_000;
@@ -45,6 +46,7 @@ class LayerThread {
   #lastDurable = true;
 
   constructor() {
+    if (config.wasKilled) reclaimContents(config.directory);
     const memory = new Uint8Array(viewNative(config.memoryAddress, config.memoryBytes));
     this.#writer = new LayerWriter(config.directory, memory, { log });
     device.on("message", (message: ToLayer) => this.#fromDevice(message));

@@ -21,7 +21,15 @@ async function startLayer() {
   const { directory } = layer;
   const memory = new NativeBlock(MEMORY_BYTES);
   const wake = new EventFd();
-  const options = { directory, memory, memoryBytes: MEMORY_BYTES, wake, logger: silentLogger };
+  const wasKilled = false;
+  const options = {
+    directory,
+    wasKilled,
+    memory,
+    memoryBytes: MEMORY_BYTES,
+    wake,
+    logger: silentLogger,
+  };
   const worker = new LayerWorker(options);
   await worker.ready;
   const device = new DeviceLayer({
