@@ -1,5 +1,4 @@
 /** What a castore tree cannot hold of a layer: counted for people, and for `--strict`. */
-import type { RowReader } from "../row-reader.ts";
 import { castorePermissions, isExecutable, permissions } from "../tree/inode-type.ts";
 import type { LayerStep } from "../tree/layer-tree.ts";
 
@@ -36,8 +35,9 @@ export class LossCounter {
   /** Of inodes with several names: counted when the first was come to. */
   readonly #linked = new Set<number>();
 
-  constructor(rows: RowReader) {
-    this.#withXattrs = rows.inodesWithXattrs();
+  /** `withXattrs`: inodes that have extended attributes. */
+  constructor(withXattrs: ReadonlySet<number>) {
+    this.#withXattrs = withXattrs;
   }
 
   add({ inode, type }: LayerStep): void {

@@ -63,7 +63,7 @@ export async function commitLayer(
   );
   signal.throwIfAborted();
   const tree = new LayerTree(snapshot.rows, snapshot.base, store.directories);
-  const counter = new LossCounter(snapshot.rows);
+  const counter = new LossCounter(snapshot.rows.inodesWithXattrs());
   for (const step of tree.steps()) counter.add(step);
   const lost = counter.losses;
   if (options.strict === true && losesMoreThanTimes(lost)) throw new LayerLoss(lost);

@@ -2,7 +2,7 @@
 import { compareBytes, type Name } from "../../castore/name.ts";
 import { joinedPath } from "../commit/manifest.ts";
 import { LayerError } from "../errors.ts";
-import type { RowReader } from "../row-reader.ts";
+import type { LayerReader } from "../layer-port.ts";
 import { type EntryRow, type InodeRow, LINKS_UNCOUNTED, ROOT_ID } from "../rows.ts";
 import { inodeType } from "../tree/inode-type.ts";
 import type { RowEdits } from "./layer-editor.ts";
@@ -12,7 +12,7 @@ import type { RowEdits } from "./layer-editor.ts";
  * away from there stays where it is now.
  * @throws LayerError when the layer has changed nothing there
  */
-export function discardPath(rows: RowReader, path: readonly Name[], edits: RowEdits): void {
+export function discardPath(rows: LayerReader, path: readonly Name[], edits: RowEdits): void {
   const entry = entryAt(rows, path);
   edits.removedEntries.push({ parent: entry.parent, name: entry.name });
   const parent = rows.inode(entry.parent);
@@ -37,7 +37,7 @@ export function discardPath(rows: RowReader, path: readonly Name[], edits: RowEd
   }
 }
 
-function entryAt(rows: RowReader, path: readonly Name[]): EntryRow {
+function entryAt(rows: LayerReader, path: readonly Name[]): EntryRow {
   let parent = ROOT_ID;
   for (const [depth, name] of path.entries()) {
     const entry = rows.entries(parent).find((row) => isNamed(row, name));

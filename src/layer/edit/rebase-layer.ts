@@ -9,7 +9,7 @@ import { type Name, parseName } from "../../castore/name.ts";
 import type { DirectoryNode, FileNode, Node } from "../../castore/node.ts";
 import type { DirectoryService } from "../../store/services.ts";
 import { requireDirectory } from "../../store/tree-walk.ts";
-import type { RowReader } from "../row-reader.ts";
+import type { LayerReader } from "../layer-port.ts";
 import { type EntryRow, type InodeRow, LINKS_UNCOUNTED, type Origin, ROOT_ID } from "../rows.ts";
 import { FileContents } from "../tree/file-contents.ts";
 import { type InodeType, inodeType, isExecutable } from "../tree/inode-type.ts";
@@ -49,13 +49,13 @@ const EXECUTABLE_BITS = 0o111;
 export class Rebase {
   /** In the order in which they were found. With conflicts, `edits` keep the layer's side of each. */
   readonly conflicts: Conflict[] = [];
-  readonly #rows: RowReader;
+  readonly #rows: LayerReader;
   readonly #directories: DirectoryService;
   readonly #edits: RowEdits;
   readonly #pending: Shared[] = [];
 
   /** Adds to `edits`, which the caller applies. */
-  constructor(rows: RowReader, directories: DirectoryService, edits: RowEdits) {
+  constructor(rows: LayerReader, directories: DirectoryService, edits: RowEdits) {
     this.#rows = rows;
     this.#directories = directories;
     this.#edits = edits;

@@ -10,7 +10,7 @@ import { directoryNode, fileNode } from "../../castore/node.ts";
 import type { DirectoryService } from "../../store/services.ts";
 import { requireDirectory } from "../../store/tree-walk.ts";
 import { LayerError } from "../errors.ts";
-import type { RowReader } from "../row-reader.ts";
+import type { LayerReader } from "../layer-port.ts";
 import { type EntryRow, type InodeRow, type Origin, ROOT_ID } from "../rows.ts";
 import { type InodeType, inodeType } from "./inode-type.ts";
 
@@ -33,12 +33,12 @@ export interface LayerStep {
 }
 
 export class LayerTree {
-  readonly rows: RowReader;
+  readonly rows: LayerReader;
   readonly base: DirectoryNode;
   readonly directories: DirectoryService;
 
   /** The base's directories come from `directories`. */
-  constructor(rows: RowReader, base: DirectoryNode, directories: DirectoryService) {
+  constructor(rows: LayerReader, base: DirectoryNode, directories: DirectoryService) {
     this.rows = rows;
     this.base = base;
     this.directories = directories;
@@ -49,11 +49,6 @@ export class LayerTree {
     return inode === undefined
       ? { kind: "base", node: this.base }
       : { kind: "layer", inode, type: "directory" };
-  }
-
-  /** The entry of that name in a directory of the layer: undefined, there is no row for it. */
-  layerEntry(parent: number, name: Uint8Array): EntryRow | undefined {
-    return this.rows.entries(parent).find((row) => Buffer.compare(row.name, name) === 0);
   }
 
   /**

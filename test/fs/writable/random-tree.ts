@@ -116,9 +116,7 @@ export class RandomTree {
         kernel.changes.syncfs();
         return;
       case "settle":
-        if (this.share.layer.settleNext() === undefined) return;
-        this.#settled = this.#submitted.shift() as ModelInode;
-        kernel.changes.layerChanged();
+        this.#settle();
         return;
       case "forget":
         for (const node of this.#lookedUp.splice(0)) kernel.fs.forget(node, 1);
@@ -126,6 +124,23 @@ export class RandomTree {
       default:
         if (before !== undefined) this.#change(kind, from, name, before);
     }
+  }
+
+  /** Gets everything that was done into the layer. */
+  settleAll(): void {
+    const { changes } = this.share.kernel;
+    while (changes.syncfs() !== 0) {
+      this.#noteBatches();
+      while (this.#settle()) this.#noteBatches();
+    }
+  }
+
+  /** False: no batch is under way. */
+  #settle(): boolean {
+    if (this.share.layer.settleNext() === undefined) return false;
+    this.#settled = this.#submitted.shift() as ModelInode;
+    this.share.kernel.changes.layerChanged();
+    return true;
   }
 
   #make(kind: "create" | "mkdir" | "symlink", at: Place, name: string, before?: ModelInode): void {
