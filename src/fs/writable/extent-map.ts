@@ -48,12 +48,16 @@ export class ExtentMap {
   readonly #leaves: Leaf[] = [];
   /** Where the first extent of each leaf begins: packed, since it is what a search goes through. */
   #lows = new Float64Array(1);
-  /** Where the current extent is. */
+  /** Where the current extent is, and whether the fields still are what is there. */
   #leaf = 0;
   #index = 0;
+  #isShown = false;
+  #markedLeaf = 0;
+  #markedIndex = 0;
 
   /** Goes to the first extent that ends behind `offset`: it holds it, or is the next. */
   seek(offset: number): void {
+    if (this.#isAt(offset)) return;
     const lows = this.#lows;
     let low = 0;
     let high = this.#leaves.length - 1;
@@ -67,6 +71,12 @@ export class ExtentMap {
     const leaf = this.#leaves[low];
     if (leaf !== undefined) this.#seekIn(leaf, offset);
     this.#show();
+  }
+
+  /** Whether the current extent is the one to go to; where it is a leaf's first, nobody knows. */
+  #isAt(offset: number): boolean {
+    if (!this.#isShown || this.#index === 0 || offset >= this.end) return false;
+    return this.#leaves[this.#leaf]!.entries[(this.#index - 1) * WIDTH + END]! <= offset;
   }
 
   #seekIn({ entries, count }: Leaf, offset: number): void {
@@ -103,6 +113,19 @@ export class ExtentMap {
     return true;
   }
 
+  /** Remembers the current extent, for `back`; until the next `put`. */
+  mark(): void {
+    this.#markedLeaf = this.#leaf;
+    this.#markedIndex = this.#index;
+  }
+
+  /** Goes to the extent that was marked. */
+  back(): void {
+    this.#leaf = this.#markedLeaf;
+    this.#index = this.#markedIndex;
+    this.#show();
+  }
+
   /**
    * Makes [start, end) an extent of `tag` from `source` on, or with HOLE none. Tells `listener` what
    * was there. The current extent is void then.
@@ -110,9 +133,11 @@ export class ExtentMap {
   put(start: number, end: number, tag: number, source: number, listener: CutListener): void {
     this.#cut(start, end, listener);
     if (tag !== HOLE) this.#insert(start, end, tag, source);
+    this.#isShown = false;
   }
 
   #show(): void {
+    this.#isShown = true;
     const leaf = this.#leaves[this.#leaf];
     if (leaf === undefined) {
       this.start = Number.POSITIVE_INFINITY;
@@ -155,6 +180,7 @@ export class ExtentMap {
       entries[this.#index * WIDTH + SOURCE] = moved(tag, source, end - first);
       if (this.#index === 0) this.#lows[this.#leaf] = end;
       this.#uncover(tag, end - first);
+      this.#show();
       listener.cut(first, end, tag, source);
     }
   }

@@ -119,7 +119,11 @@ export class FileCollector {
   /** Gives blocks from `block` on a new place. Returns how many, at least 1. */
   #move(body: FileBody, block: number, end: number): number {
     const { space } = this.#parts;
+    const { map } = body;
+    map.seek(block * BLOCK_BYTES);
+    map.mark();
     const wanted = this.#homeless(body, block, end);
+    map.back();
     let position = this.#near(body, block);
     if (position >= 0) space.take(position, wanted);
     if (position < 0 || space.got === 0) {
@@ -135,12 +139,11 @@ export class FileCollector {
     return blocks;
   }
 
-  /** How many blocks from `block` on, which cannot stay, have no place that they would keep. */
+  /** How many blocks from `block` on have no place that they would keep: the map is there. */
   #homeless(body: FileBody, block: number, end: number): number {
     const { map } = body;
     const { space } = this.#parts;
     const offset = block * BLOCK_BYTES;
-    map.seek(offset);
     while (map.start < end * BLOCK_BYTES) {
       if (map.tag === LAYER && map.start > offset && space.mayChange(map.source)) {
         return map.start / BLOCK_BYTES - block;
@@ -154,17 +157,16 @@ export class FileCollector {
     return end - block;
   }
 
-  /** The position that goes with those of the extents around, or -1. */
+  /** The position that goes with those of the extents around, or -1: the map is there, marked. */
   #near(body: FileBody, block: number): number {
     const { map } = body;
     const offset = block * BLOCK_BYTES;
     const window = Math.floor(block / WINDOW_BLOCKS_MAX) * WINDOW_BLOCKS_MAX * BLOCK_BYTES;
-    map.seek(offset);
     for (let i = 0; i < NEIGHBOURS_MAX && map.previous(); i += 1) {
       if (map.end < window) break;
       if (map.tag === LAYER) return map.source + (offset - map.start);
     }
-    map.seek(offset);
+    map.back();
     for (let i = 0; i < NEIGHBOURS_MAX; i += 1, map.next()) {
       if (map.start >= window + WINDOW_BLOCKS_MAX * BLOCK_BYTES) break;
       if (map.tag === LAYER && map.start > offset) return map.source - (map.start - offset);
