@@ -149,22 +149,24 @@ JOBS
 # What stress-ng has for files, a second each and more by SCALE; --verify has it look at what it did.
 stress() {
   mkdir -p stress && cd stress || return
-  for stressor in access acl chattr chdir chmod chown copy-file dentry dir dirdeep dirmany dup fallocate \
-    fcntl file-ioctl filename flock fpunch fstat getdent hdd inotify io iomix lease link locka \
-    lockf lockofd mknod mmapfork open readahead rename seek sendfile splice symlink \
-    sync-file touch unlink utime verity xattr; do
+  stress_failed=0
+  for stressor in access chattr chdir chmod chown copy-file dentry dir dirdeep dirmany dup fallocate \
+    fcntl fiemap file-ioctl filename flock fpunch fsize fstat getdent handle hdd inode-flags inotify \
+    io iomix lease link locka lockf lockofd mknod mmapfork open readahead rename revio seek sendfile \
+    splice symlink sync-file touch utime verity xattr; do
     out=$(stress-ng --temp-path . --hdd-bytes 4m --iomix-bytes 8m --fallocate-bytes 8m \
-      --seek-size 4m --copy-file-bytes 8m --sync-file-bytes 8m --sendfile-size 1m \
+      --seek-size 4m --copy-file-bytes 128m --sync-file-bytes 8m --sendfile-size 1m \
       --readahead-bytes 8m --verify --timeout "$scale" --"$stressor" 1 2>&1)
     status=$?
     # 3, 4: not to be had on this machine or kernel
     case $status in
       0) ;;
       3 | 4) echo "stress: no $stressor here" ;;
-      *) echo "$out"; echo "stress: $stressor: status $status"; return 1 ;;
+      *) echo "$out"; echo "stress: $stressor: status $status"; stress_failed=1 ;;
     esac
-    ! grep -q 'fail:' <<<"$out" || { echo "$out"; return 1; }
+    ! grep -q 'fail:' <<<"$out" || { echo "$out"; stress_failed=1; }
   done
+  return $stress_failed
 }
 
 install_packages() {
