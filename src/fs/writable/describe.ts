@@ -4,7 +4,8 @@
  * of that, so it may not go by a file's attributes for ever.
  */
 import { type Attributes, type Entry, FOREVER } from "../../fuse/file-system.ts";
-import type { Inode } from "./inode.ts";
+import { type Inode, NO_ID, UNKNOWN } from "./inode.ts";
+import type { LayerState } from "./layer-state.ts";
 
 /** st_blksize: what one read or write had best be. */
 const PREFERRED_BYTES = 128 * 1024;
@@ -22,15 +23,13 @@ const WRITE_BACK_SECONDS = 35;
 const CHANGING_VALID_SECONDS = 1;
 const FILE_VALID_SECONDS = 60;
 
-/** `now`: seconds since the epoch. */
-export function describe(inode: Inode, attributes: Attributes, now: number): void {
+export function describe(state: LayerState, inode: Inode, attributes: Attributes): void {
   const { contents } = inode;
   const size = inode.isDirectory ? DIRECTORY_BYTES : (contents?.size ?? inode.size);
-  const allocated = contents?.allocatedBytes ?? (inode.isSymlink ? 0 : size);
+  attributes.blocks = Math.ceil(allocatedBytes(state, inode, size) / BLOCK_BYTES);
   attributes.inoLow = inode.inoLow;
   attributes.inoHigh = inode.inoHigh;
   attributes.size = size;
-  attributes.blocks = Math.ceil(allocated / BLOCK_BYTES);
   attributes.mode = inode.mode;
   attributes.nlink = inode.links;
   attributes.uid = inode.uid;
@@ -45,17 +44,24 @@ export function describe(inode: Inode, attributes: Attributes, now: number): voi
   attributes.ctimeNanoseconds = inode.ctimeNanoseconds;
   attributes.btimeSeconds = inode.btimeSeconds;
   attributes.btimeNanoseconds = inode.btimeNanoseconds;
-  attributes.validSeconds = inode.isFile ? validSeconds(inode, now) : FOREVER;
+  attributes.validSeconds = inode.isFile ? validSeconds(state, inode) : FOREVER;
 }
 
-function validSeconds({ writtenAt }: Inode, now: number): number {
-  return now - writtenAt < WRITE_BACK_SECONDS ? CHANGING_VALID_SECONDS : FILE_VALID_SECONDS;
+function allocatedBytes(state: LayerState, inode: Inode, size: number): number {
+  if (!inode.isFile) return inode.isDirectory ? size : 0;
+  if (inode.id === NO_ID) return size;
+  if (inode.allocated === UNKNOWN) state.contentsOf(inode);
+  return inode.contents?.allocatedBytes ?? inode.allocated;
+}
+
+function validSeconds({ clock }: LayerState, { writtenAt }: Inode): number {
+  return clock.now - writtenAt < WRITE_BACK_SECONDS ? CHANGING_VALID_SECONDS : FILE_VALID_SECONDS;
 }
 
 /** The answer to a lookup: the kernel has the inode looked up once more. */
-export function describeEntry(inode: Inode, entry: Entry, now: number): void {
+export function describeEntry(state: LayerState, inode: Inode, entry: Entry): void {
   inode.lookups += 1;
   entry.node[0] = inode.nodeid;
   entry.validSeconds = FOREVER;
-  describe(inode, entry.attributes, now);
+  describe(state, inode, entry.attributes);
 }

@@ -14,12 +14,15 @@ import type { Tree } from "./tree.ts";
 export class Edits {
   readonly #tree: Tree;
   readonly #changes: Changes;
+  /** Gives back what the contents of an inode take. */
+  readonly #discard: (inode: Inode) => void;
   /** The next inode id to be given out. */
   nextInode: number;
 
-  constructor(tree: Tree, changes: Changes, nextInode: number) {
+  constructor(tree: Tree, changes: Changes, nextInode: number, discard: (inode: Inode) => void) {
     this.#tree = tree;
     this.#changes = changes;
+    this.#discard = discard;
     this.nextInode = nextInode;
   }
 
@@ -108,8 +111,8 @@ export class Edits {
   /** Removes an inode that has neither a name nor a user. */
   dropIfGone(inode: Inode): void {
     if (inode.links > 0 || inode.lookups > 0 || inode.gone || inode.id === NO_ID) return;
+    this.#discard(inode);
     inode.gone = true;
-    inode.contents?.discard();
     this.#changes.gone(inode);
   }
 

@@ -2,6 +2,7 @@
  * The inodes in memory, by nodeid and by the layer's id. A nodeid is slot + generation × 2^32; a
  * slot's generation rises whenever its inode goes, so that a nodeid of an earlier one is recognised.
  */
+import { getHeapStatistics } from "node:v8";
 import { assert } from "../../base/assert.ts";
 import type { NodeId } from "../../base/brands.ts";
 import { scramble } from "../byte-range.ts";
@@ -13,8 +14,16 @@ const GENERATION_UNIT = 2 ** 32;
 /** FUSE fixes the root's nodeid. */
 const ROOT_SLOT = 1;
 
-/** Inodes in memory at one time, by default. Each takes about half a KiB. */
+/** Inodes in memory at one time, by default. */
 export const NODES_MAX = 1 << 21;
+
+/** Of V8's memory that each is reckoned with; they take 600 to 850, and half of it is left to others. */
+const NODE_BYTES = 2048;
+
+/** Inodes for which V8 has memory in this thread. */
+export function nodesMax(): number {
+  return Math.floor(getHeapStatistics().heap_size_limit / NODE_BYTES);
+}
 
 export class InodeSet {
   readonly root: Inode;

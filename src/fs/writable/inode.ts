@@ -32,6 +32,9 @@ export const PERMISSION_BITS = 0o7777;
 /** `dirtyAt` of what has not changed since the last batch. */
 export const CLEAN = -1;
 
+/** `Inode.allocated` of a file that was not looked into. */
+export const UNKNOWN = -1;
+
 /** `Inode.id` of what has no row in the layer. */
 export const NO_ID = 0;
 
@@ -71,8 +74,10 @@ export class Inode {
 
   /** When a file was made or written to, in seconds since the epoch, as far as that is in memory. */
   writtenAt = 0;
-  /** A file's, once it has an id and was asked for. */
+  /** A file's, once it has an id and was asked for, among the last that were: OpenContents. */
   contents: FileContents | undefined = undefined;
+  /** Bytes that `contents` took when they were let go; UNKNOWN: they were never there. */
+  allocated = UNKNOWN;
   /** Of a file without contents of its own: remembered by BaseBlobs. */
   blob: BlobReader | undefined = undefined;
   /** A directory's: where the directory cache had what lies beneath. A hint. */

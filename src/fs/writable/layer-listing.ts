@@ -10,9 +10,9 @@ import { Child } from "../child.ts";
 import type { DirectoryContents } from "../directory-contents.ts";
 import { directoryTypeOf } from "../inode-kind.ts";
 import { READDIRPLUS_ENTRIES_MAX } from "../listing.ts";
-import type { Clock } from "./clock.ts";
 import { describe, describeEntry } from "./describe.ts";
 import type { Inode } from "./inode.ts";
+import type { LayerState } from "./layer-state.ts";
 import { type NameEntry, WHITEOUT } from "./name-table.ts";
 import { numberBase, type Tree } from "./tree.ts";
 
@@ -30,16 +30,14 @@ interface Lister {
 
 export class LayerListing {
   readonly #tree: Tree;
-  readonly #clock: Clock;
-  /** When the listing under way began. */
-  #now = 0;
+  readonly #state: LayerState;
   readonly #child = new Child();
   readonly #entry = newEntry();
   readonly #name = new Uint8Array(NAME_BYTES_MAX);
 
-  constructor(tree: Tree, clock: Clock) {
-    this.#tree = tree;
-    this.#clock = clock;
+  constructor(state: LayerState) {
+    this.#state = state;
+    this.#tree = state.tree;
   }
 
   /** 0, -EINVAL, -EIO or MISSING. */
@@ -74,7 +72,6 @@ export class LayerListing {
 
   #begin(directory: Inode, offset: number): DirectoryContents | undefined | number {
     if (!Number.isSafeInteger(offset) || offset < 0) return -EINVAL;
-    this.#now = this.#clock.now;
     const status = this.#tree.loadNames(directory);
     return status < 0 ? status : this.#tree.baseOf(directory);
   }
@@ -136,7 +133,7 @@ export class LayerListing {
   #writeDotsPlus(directory: Inode, dots: number, sink: DirectoryPlusSink): boolean {
     if (!sink.hasRoom(dots + 1)) return false;
     const entry = this.#entry;
-    describe(this.#dots(directory, dots), entry.attributes, this.#now);
+    describe(this.#state, this.#dots(directory, dots), entry.attributes);
     entry.node[0] = 0;
     entry.validSeconds = 0;
     sink.entry(entry, dots + 1, DOTS, 0, dots + 1);
@@ -184,7 +181,7 @@ export class LayerListing {
   #describe(inode: Inode | number, kind: number): void {
     const entry = this.#entry;
     if (typeof inode === "object") {
-      describeEntry(inode, entry, this.#now);
+      describeEntry(this.#state, inode, entry);
       return;
     }
     entry.node[0] = 0;

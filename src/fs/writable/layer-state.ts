@@ -15,6 +15,7 @@ import { type Inode, NO_ID } from "./inode.ts";
 import type { InodeSet } from "./inode-set.ts";
 import { Journal } from "./journal.ts";
 import { LayerContents } from "./layer-contents.ts";
+import { OpenContents } from "./open-contents.ts";
 import type { Tree } from "./tree.ts";
 import { Xattrs } from "./xattrs.ts";
 
@@ -25,6 +26,7 @@ export interface LayerStateOptions {
   readonly blobs: BaseBlobs;
   readonly logger: Logger;
   readonly now: () => number;
+  readonly maxOpenFiles: number | undefined;
 }
 
 export class LayerState {
@@ -37,16 +39,20 @@ export class LayerState {
   readonly xattrs: Xattrs;
   readonly contents: LayerContents;
   readonly journal: Journal;
+  readonly #opened: OpenContents;
   readonly #port: LayerPort;
   readonly #logger: Logger;
 
-  constructor({ port, inodes, tree, blobs, logger, now }: LayerStateOptions) {
+  constructor({ port, inodes, tree, blobs, logger, now, maxOpenFiles }: LayerStateOptions) {
+    this.#opened = new OpenContents(maxOpenFiles);
     this.inodes = inodes;
     this.tree = tree;
     this.blobs = blobs;
     this.clock = new Clock(now);
     const { changes } = this;
-    const edits = new Edits(tree, changes, port.reader.nextInode);
+    const { nextInode } = port.reader;
+    const edits = new Edits(tree, changes, nextInode, (inode) => this.#discard(inode));
+    tree.dropped = (inode) => this.#opened.remove(inode);
     this.edits = edits;
     this.xattrs = new Xattrs(port.reader, changes, edits);
     const contents = new LayerContents(port, (digest, size) => blobs.open(digest, size));
@@ -95,17 +101,31 @@ export class LayerState {
 
   /** A file's contents, for reading. Or -EIO, which has been logged. */
   contentsOf(inode: Inode): FileContents | number {
-    if (inode.contents !== undefined) return inode.contents;
+    const { contents } = inode;
+    if (contents === undefined) return this.#open(inode);
+    this.#opened.touch(inode);
+    return contents;
+  }
+
+  #open(inode: Inode): FileContents | number {
     const { id, size } = inode;
     const rows = inode.stored && id !== NO_ID ? this.#port.reader.pieces(id) : [];
     try {
       const contents = this.contents.file({ id, size, origin: originOf(inode), pieces: rows });
-      if (id !== NO_ID) inode.contents = contents;
+      if (id !== NO_ID) this.#opened.add(inode, contents);
       return contents;
     } catch (error) {
       const reason = String(error);
       this.#logger.log("error", "the layer's extents are damaged", { inode: id, reason });
       return -EIO;
     }
+  }
+
+  /** The inode is removed: the room of its contents is free. */
+  #discard(inode: Inode): void {
+    if (!inode.isFile) return;
+    // Those that nobody has looked into in this session have room, too.
+    const contents = inode.stored ? this.contentsOf(inode) : inode.contents;
+    if (typeof contents === "object") contents.discard();
   }
 }

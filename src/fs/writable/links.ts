@@ -57,7 +57,7 @@ export class Links {
     state.clock.changed(inode);
     state.clock.modified(directory);
     state.changes.inode(inode);
-    describeEntry(inode, entry, state.clock.seconds);
+    describeEntry(state, inode, entry);
     state.journal.relieve();
     return 0;
   }

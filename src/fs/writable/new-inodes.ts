@@ -58,7 +58,7 @@ export class NewInodes {
       const status = this.#files.truncate(inode, 0);
       if (status < 0) return status;
     }
-    describeEntry(inode, entry, this.#state.clock.now);
+    describeEntry(this.#state, inode, entry);
     this.#state.journal.relieve();
     return 0;
   }
@@ -69,7 +69,7 @@ export class NewInodes {
     const inode = this.#new(directory, S_IFREG, init);
     if (typeof inode === "number") return inode;
     inode.links = 0;
-    describeEntry(inode, entry, state.clock.seconds);
+    describeEntry(state, inode, entry);
     state.journal.relieve();
     return 0;
   }
@@ -152,7 +152,7 @@ export class NewInodes {
     state.edits.setName(directory, name, inode);
     if (type === S_IFDIR) directory.links += 1;
     state.clock.modified(directory);
-    describeEntry(inode, entry, state.clock.seconds);
+    describeEntry(state, inode, entry);
     state.journal.relieve();
     return 0;
   }

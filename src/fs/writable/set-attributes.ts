@@ -46,7 +46,7 @@ export class SetAttributes {
     this.#setOwner(inode, changes);
     this.#setTimes(inode, changes);
     state.changes.inode(inode);
-    describe(inode, attributes, state.clock.seconds);
+    describe(state, inode, attributes);
     state.journal.relieve();
     return 0;
   }

@@ -50,6 +50,8 @@ export class Tree {
   readonly #withNames = new Set<Inode>();
   /** A directory whose names are being gone through: they stay. */
   pinned: Inode | undefined = undefined;
+  /** Hears of inodes that go from memory. */
+  dropped: (inode: Inode) => void = () => {};
   /** Batches up to this one are in the layer's database. */
   settled = 0;
 
@@ -243,6 +245,7 @@ export class Tree {
       const directory: Inode | undefined = next.entry?.directory;
       if (next.entry?.id === OF_BASE) this.names.remove(next.entry);
       this.#unload(next);
+      this.dropped(next);
       next.entry = undefined;
       this.inodes.drop(next);
       if (directory !== undefined) directory.children -= 1;

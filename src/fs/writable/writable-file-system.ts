@@ -30,7 +30,7 @@ import { BaseBlobs } from "./base-blobs.ts";
 import { describe, describeEntry } from "./describe.ts";
 import { FileOperations } from "./file-operations.ts";
 import { type Inode, NO_ID } from "./inode.ts";
-import { InodeSet, NODES_MAX } from "./inode-set.ts";
+import { InodeSet, NODES_MAX, nodesMax } from "./inode-set.ts";
 import { LayerListing } from "./layer-listing.ts";
 import { LayerModifications } from "./layer-modifications.ts";
 import { LayerState } from "./layer-state.ts";
@@ -67,7 +67,7 @@ export class WritableFileSystem implements FileSystem {
     this.#showXattr = options.showXattr;
     const firstGeneration = randomInt(1, LAST_FIRST_GENERATION);
     const inodes = new InodeSet(
-      options.maxInodes ?? NODES_MAX,
+      Math.min(options.maxInodes ?? NODES_MAX, nodesMax()),
       firstGeneration,
       randomInt(2 ** 32),
     );
@@ -78,9 +78,10 @@ export class WritableFileSystem implements FileSystem {
     this.#tree = new Tree(inodes, port.reader, this.#directories, logger, options.maxNames);
     const now = options.now ?? Date.now;
     const { blobs, tree } = { blobs: this.#blobs, tree: this.#tree };
-    this.#state = new LayerState({ port, inodes, tree, blobs, logger, now });
+    const { maxOpenFiles } = options;
+    this.#state = new LayerState({ port, inodes, tree, blobs, logger, now, maxOpenFiles });
     this.#files = new FileOperations(this.#state);
-    this.#listing = new LayerListing(tree, this.#state.clock);
+    this.#listing = new LayerListing(this.#state);
     this.modifications = new LayerModifications(this.#state, this.#files);
     inodes.setId(inodes.root, ROOT_ID);
     beginRoot(this.#state, options.root);
@@ -122,7 +123,7 @@ export class WritableFileSystem implements FileSystem {
     }
     const inode = this.#tree.enter(directory, this.#found);
     if (typeof inode === "number") return inode;
-    describeEntry(inode, entry, this.#state.clock.now);
+    describeEntry(this.#state, inode, entry);
     return 0;
   }
 
@@ -138,7 +139,7 @@ export class WritableFileSystem implements FileSystem {
   getattr(node: NodeId, attributes: Attributes): number {
     const inode = this.#inodes.get(node);
     if (inode === undefined) return -ESTALE;
-    describe(inode, attributes, this.#state.clock.now);
+    describe(this.#state, inode, attributes);
     return 0;
   }
 

@@ -200,7 +200,7 @@ describe("attributes of a writable share", () => {
     const store = new FakeStore();
     const file = store.file("of the base");
     const root = store.tree([["file", file]]);
-    const { kernel } = shareOf(store, root, undefined, undefined, undefined, true);
+    const { kernel } = shareOf(store, root, undefined, { showXattr: true });
     const node = kernel.walk("file").nodeid;
     expect(kernel.xattr(node, "user.castore.blob.digest")).toBe(file.digest.toString());
     expect(kernel.xattrs(node)).toContain("user.castore.blob.digest");
@@ -213,7 +213,7 @@ describe("attributes of a writable share", () => {
     const store = new FakeStore();
     const root = store.tree([["file", store.file("of the base")]]);
     const time = { seconds: 1e9 };
-    const { kernel } = shareOf(store, root, undefined, undefined, () => time.seconds * 1000);
+    const { kernel } = shareOf(store, root, undefined, { now: () => time.seconds * 1000 });
     const node = kernel.walk("file").nodeid;
     const valid = () => kernel.attributes(node).validSeconds;
     expect([kernel.attributes(ROOT).validSeconds, valid()]).toEqual([FOREVER, 60]);

@@ -150,4 +150,34 @@ describe("batches of a writable share", () => {
     kernel.flush();
     expect(kernel.write(kernel.create(ROOT, "again"), 0, chunk)).toBe(chunk.length);
   });
+
+  it("a removed file gives its room back, though nobody has read it since the start", () => {
+    const { kernel, store, root, layer } = share();
+    kernel.write(kernel.create(ROOT, "big"), 0, Buffer.alloc(1024 * 1024, 1));
+    kernel.flush();
+    const next = new FakeLayer(layer.disk);
+    next.limits = { layerBytes: 2 * 1024 * 1024, memoryBytes: 0 };
+    const again = shareOf(store, root, next);
+    const free = (): number => {
+      const statistics = newStatistics();
+      again.fs.statfs(ROOT, statistics);
+      return statistics.freeBlocks;
+    };
+    expect(free()).toBeLessThan(300);
+    expect(again.kernel.unlink(ROOT, "big")).toBe(0);
+    again.kernel.flush();
+    again.kernel.flush();
+    expect(free()).toBeGreaterThan(500);
+    expect(again.layer.disk.pieces.size).toBe(0);
+  });
+
+  it("a sparse file takes no more blocks after a restart than before", () => {
+    const { kernel, store, root, fs, layer } = share();
+    const node = kernel.create(ROOT, "sparse");
+    kernel.write(node, 100 * 1024 * 1024, "end");
+    kernel.flush();
+    expect(kernel.attributes(node).blocks).toBe(8);
+    const again = afterCrash(store, root, { kernel, fs, layer }).kernel;
+    expect(again.walk("sparse").attributes.blocks).toBe(8);
+  });
 });

@@ -7,7 +7,7 @@ import { EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY } from "../../../src
 import type { DirectoryNode } from "../../../src/castore/node.ts";
 import type { FakeStore } from "../fake-store.ts";
 import { type ModelInode, modelInode, shownByKernel, shownByModel } from "./tree-model.ts";
-import { afterCrash, ROOT, type Share, shareOf } from "./writing-kernel.ts";
+import { afterCrash, ROOT, type Share, type ShareOptions, shareOf } from "./writing-kernel.ts";
 
 const NAMES = ["a", "b", "c", "d", "e0", "e1", "dir", "sub", "link"];
 const FILE_BYTES_MAX = 20_000;
@@ -33,7 +33,7 @@ export class RandomTree {
   share: Share;
   model: ModelInode;
   readonly done = new Map<string, number>();
-  readonly #maxNames: number | undefined;
+  readonly #options: ShareOptions;
   readonly #store: FakeStore;
   readonly #root: DirectoryNode;
   readonly #random: (below: number) => number;
@@ -49,12 +49,12 @@ export class RandomTree {
     root: DirectoryNode,
     model: ModelInode,
     seed: number,
-    maxNames?: number,
+    options: ShareOptions = {},
   ) {
     this.#store = store;
     this.#root = root;
-    this.share = shareOf(store, root, undefined, maxNames);
-    this.#maxNames = maxNames;
+    this.share = shareOf(store, root, undefined, options);
+    this.#options = options;
     this.model = model;
     this.#random = randomOf(seed);
     this.#settled = structuredClone(model);
@@ -312,7 +312,7 @@ export class RandomTree {
   }
 
   #crash(): void {
-    this.share = afterCrash(this.#store, this.#root, this.share, this.#maxNames);
+    this.share = afterCrash(this.#store, this.#root, this.share, this.#options);
     this.#lookedUp = [];
     this.#submitted = [];
     this.model = structuredClone(this.#settled);

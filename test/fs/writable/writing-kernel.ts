@@ -11,6 +11,7 @@ import { silentLogger } from "../../../src/base/logger.ts";
 import type { ByteSink } from "../../../src/base/segments.ts";
 import type { DirectoryNode } from "../../../src/castore/node.ts";
 import { WritableFileSystem } from "../../../src/fs/writable/writable-file-system.ts";
+import type { WritableFileSystemOptions } from "../../../src/fs/writable/writable-options.ts";
 import { type NameBytes, newEntry } from "../../../src/fuse/file-system.ts";
 import type {
   AttributeChanges,
@@ -202,17 +203,18 @@ export interface Share {
   readonly layer: FakeLayer;
 }
 
+/** What tests set of a share besides; showXattr is false unless it is said. */
+export type ShareOptions = Partial<Omit<WritableFileSystemOptions, "root" | "layer" | "logger">>;
+
 /** A writable share of `root`, with what `layer` holds already. */
 export function shareOf(
   store: FakeStore,
   root: DirectoryNode,
   layer: FakeLayer = new FakeLayer(),
-  maxNames?: number,
-  now: () => number = new Time().now,
-  showXattr = false,
+  options: ShareOptions = {},
 ): Share {
-  const logger = silentLogger;
-  const fs = new WritableFileSystem(store, { root, layer, logger, showXattr, maxNames, now });
+  const base = { root, layer, logger: silentLogger, showXattr: false, now: new Time().now };
+  const fs = new WritableFileSystem(store, { ...base, ...options });
   return { kernel: new WritingKernel(fs, layer), fs, layer };
 }
 
@@ -221,9 +223,9 @@ export function afterCrash(
   store: FakeStore,
   root: DirectoryNode,
   { layer }: Share,
-  maxNames?: number,
+  options: ShareOptions = {},
 ): Share {
-  return shareOf(store, root, new FakeLayer(layer.disk), maxNames);
+  return shareOf(store, root, new FakeLayer(layer.disk), options);
 }
 
 export { ROOT };
