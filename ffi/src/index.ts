@@ -28,6 +28,7 @@ export { FEATURE, PROTOCOL_FEATURE, REQUEST } from "./protocol.ts";
 export { punchHole } from "./punch-hole.ts";
 export type { VhostUserQueue } from "./queue-record.ts";
 export { SharedMemory } from "./shared-memory.ts";
+export { syncRange } from "./sync-range.ts";
 export {
   acceptUnix,
   connectUnix,

@@ -37,6 +37,8 @@ export const shim: {
   setNonblocking(fd: number): number;
   isSharedMemory(fd: number): number;
   fileFacts(fd: number, out: BigUint64Array): number;
+  /** The C library's own: -1 when it failed. */
+  syncFileRange(fd: number, offset: number, bytes: number, flags: number): number;
   punchHole(fd: number, offset: number, bytes: number): number;
   listen(path: Uint8Array, mode: number, gid: number, backlog: number): number;
   connect(path: Uint8Array, nonblocking: number): number;
@@ -78,6 +80,7 @@ export const shim: {
   setNonblocking: library.func("nvu_set_nonblocking", "int", ["int"]),
   isSharedMemory: library.func("nvu_is_shared_memory", "int", ["int"]),
   fileFacts: library.func("nvu_file_facts", "int", ["int", "void *"]),
+  syncFileRange: library.func("sync_file_range", "int", ["int", "int64", "int64", "uint32"]),
   punchHole: library.func("nvu_punch_hole", "int", ["int", "uint64", "uint64"]),
   listen: library.func("nvu_listen", "int", ["void *", "uint32", "int", "int"]),
   connect: library.func("nvu_connect", "int", ["void *", "int"]),

@@ -10,7 +10,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { mapFile, NativeCopy, punchHole, SharedMemory } from "node-vhost-user";
+import { mapFile, NativeCopy, punchHole, SharedMemory, syncRange } from "node-vhost-user";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const EIO = 5;
@@ -132,6 +132,19 @@ describe("SharedMemory", () => {
     memory[Symbol.dispose]();
     memory[Symbol.dispose]();
     expect(bytes.length).toBe(0);
+  });
+});
+
+describe("syncRange()", () => {
+  it("writes a part of a file out, and says when it cannot", () => {
+    const path = file("synced", 4 * PAGE);
+    const fd = openSync(path, "r+");
+    try {
+      expect(syncRange(fd, PAGE, 2 * PAGE)).toBe(true);
+    } finally {
+      closeSync(fd);
+    }
+    expect(syncRange(-1, 0, PAGE)).toBe(false);
   });
 });
 

@@ -21,6 +21,11 @@ export function databasePath(directory: string): string {
   return join(directory, "layer.sqlite");
 }
 
+/** SQLite's write-ahead log. */
+export function walPath(directory: string): string {
+  return `${databasePath(directory)}-wal`;
+}
+
 export function dataPath(directory: string): string {
   return join(directory, "data");
 }

@@ -1,6 +1,6 @@
 /** How much room a layer's files take and have. */
 import { statfsSync, statSync } from "node:fs";
-import { databasePath } from "./layer-files.ts";
+import { databasePath, walPath } from "./layer-files.ts";
 
 export interface LayerRoom {
   /** Free on the disk of the layer, for whoever is not root. */
@@ -18,7 +18,7 @@ export function layerRoom(directory: string): LayerRoom {
 
 /** Bytes of the write-ahead log; it is used again from its beginning once it has been merged. */
 export function walBytes(directory: string): number {
-  return fileBytes(`${databasePath(directory)}-wal`);
+  return fileBytes(walPath(directory));
 }
 
 function fileBytes(path: string): number {
