@@ -6,8 +6,8 @@ import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { pragma } from "../store/disk-schema.ts";
-import { indexFailure } from "../store/sqlite-failure.ts";
 import { LayerAbsent, LayerError } from "./errors.ts";
+import { layerFailure } from "./layer-failure.ts";
 import { databasePath, LAYER_APPLICATION_ID, LAYER_FORMAT } from "./layer-files.ts";
 import type { LayerMeta } from "./layer-schema.ts";
 
@@ -34,7 +34,7 @@ export function openLayerDatabase(directory: string, mode: LayerMode): DatabaseS
     return database;
   } catch (error) {
     database?.close();
-    throw indexFailure(error, path);
+    throw layerFailure(error, path);
   }
 }
 

@@ -20,9 +20,10 @@ import type { DirectoryNode } from "../castore/node.ts";
 import { decodeEntry, encodeEntry } from "../castore/proto.ts";
 import { pragma } from "../store/disk-schema.ts";
 import { ProcessLock } from "../store/process-lock.ts";
-import { indexFailure, systemFailure } from "../store/sqlite-failure.ts";
+import { systemFailure } from "../store/sqlite-failure.ts";
 import { LayerError, LayerInUse } from "./errors.ts";
 import { openLayerDatabase, readMeta } from "./layer-database.ts";
+import { layerFailure } from "./layer-failure.ts";
 import { controlSocketPath, databasePath, dataPath, lockPath, pidPath } from "./layer-files.ts";
 import { walBytes } from "./layer-room.ts";
 import { createLayerSchema } from "./layer-schema.ts";
@@ -130,7 +131,7 @@ function isMade(directory: string): boolean {
     using database = new DatabaseSync(path);
     return pragma(database, "user_version") !== 0;
   } catch (error) {
-    throw indexFailure(error, path);
+    throw layerFailure(error, path);
   }
 }
 
@@ -147,7 +148,7 @@ function make(directory: string, { storeDirectory, root }: LayerOpening): void {
     syncFolder(directory);
     syncFolder(join(directory, ".."));
   } catch (error) {
-    throw indexFailure(error, directory);
+    throw layerFailure(error, directory);
   }
 }
 

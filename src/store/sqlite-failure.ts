@@ -26,7 +26,7 @@ const MEANING: Readonly<Record<number, readonly [message: string, remedy: string
 };
 
 /** The primary result code of an error of `node:sqlite`, or undefined if it is none. */
-function sqliteCode(error: unknown): number | undefined {
+export function sqliteCode(error: unknown): number | undefined {
   const code = (error as { errcode?: unknown } | null)?.errcode;
   if (typeof code !== "number") return undefined;
   return code === SQLITE_IOERR_SHMSIZE ? SQLITE_FULL : code & 0xff;

@@ -107,6 +107,23 @@ test("without --layer nothing is left, and the store is as it was", () => {
   expect(castorefs("cat", "--store", share.store, `${ROOT_NAME}/hello`)).toBe("Hello World!");
 });
 
+test("a layer without --layer that a killed daemon has left is removed by the next one", () => {
+  const temporary = join(share.store, "temporary");
+  {
+    using daemon = serve();
+    daemon.signal("SIGKILL");
+    expect(daemon.ended(END_MILLISECONDS)).toBe(true);
+  }
+  const [left] = readdirSync(temporary);
+  using first = serve();
+  expect(readdirSync(temporary)).toHaveLength(1);
+  expect(readdirSync(temporary)).not.toContain(left);
+  using second = serve();
+  expect(readdirSync(temporary)).toHaveLength(2);
+  for (const daemon of [first, second]) end(daemon);
+  expect(readdirSync(temporary)).toEqual([]);
+});
+
 test("a daemon ends with its guest when it was asked to, with everything in the layer", () => {
   const layer = layerFolder();
   {

@@ -3,7 +3,7 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { Digest } from "../../src/castore/digest.ts";
 import { directoryNode } from "../../src/castore/node.ts";
-import { LayerAbsent, LayerInUse } from "../../src/layer/errors.ts";
+import { LayerAbsent, LayerError, LayerInUse } from "../../src/layer/errors.ts";
 import { openLayerDatabase } from "../../src/layer/layer-database.ts";
 import { layerHolder } from "../../src/layer/layer-directory.ts";
 import { databasePath, dataPath, pidPath } from "../../src/layer/layer-files.ts";
@@ -58,7 +58,8 @@ test("what is no layer is left alone", () => {
   const layer = testLayer();
   layer.open()[Symbol.dispose]();
   writeFileSync(databasePath(layer.directory), "something else altogether".repeat(100));
-  expect(() => layer.open()).toThrow();
+  expect(() => layer.open()).toThrow(LayerError);
+  expect(() => layer.open()).toThrow("the layer is damaged");
   expect(() => openLayerDatabase(temporaryFolder(), "read")).toThrow(LayerAbsent);
 });
 
