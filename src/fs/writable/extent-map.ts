@@ -20,7 +20,7 @@ const END = 1;
 const TAG = 2;
 const SOURCE = 3;
 const LEAF_EXTENTS_MIN = 2;
-const LEAF_EXTENTS_MAX = 256;
+const LEAF_EXTENTS_MAX = 64;
 
 class Leaf {
   entries: Float64Array;
