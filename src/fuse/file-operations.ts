@@ -40,7 +40,8 @@ export function read({ fs, request, reply }: Exchange): number {
   const length = Math.min(wanted, reply.payloadRoom, DATA_BYTES_MAX);
   if (offset < 0 || offset + length > Number.MAX_SAFE_INTEGER) return -EINVAL;
   reply.limit = length;
-  const status = fs.read(request.nodeid, offset, length, reply);
+  const flags = request.u32(fuseReadIn.at.flags);
+  const status = fs.read(request.nodeid, offset, length, reply, flags);
   return status < 0 ? status : reply.appended;
 }
 

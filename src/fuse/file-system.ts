@@ -184,8 +184,11 @@ export interface FileSystem {
   /** open(2) with `flags` as fcntl.h has them: OPEN. EROFS, EISDIR, ESTALE. */
   open(node: NodeId, flags: number): number;
 
-  /** read(2), mmap(2), execve(2): READ. Fewer bytes than `length` only at the end. EISDIR, EIO. */
-  read(node: NodeId, offset: number, length: number, sink: ByteSink): number;
+  /**
+   * read(2), mmap(2), execve(2): READ. Fewer bytes than `length` only at the end. `flags` are those of
+   * open(2) as the descriptor has them now. EISDIR, EIO.
+   */
+  read(node: NodeId, offset: number, length: number, sink: ByteSink, flags: number): number;
 
   /** lseek(2) with SEEK_DATA or SEEK_HOLE: LSEEK. Returns the new offset. ENXIO, EINVAL. */
   lseek(node: NodeId, offset: number, whence: number): number;

@@ -80,7 +80,7 @@ export class Kernel {
 
   read(node: NodeId, offset: number, length: number): Buffer | number {
     const sink = new Bytes();
-    const status = this.fs.read(node, offset, length, sink);
+    const status = this.fs.read(node, offset, length, sink, 0);
     return status === 0 ? sink.content : status;
   }
 

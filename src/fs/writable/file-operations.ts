@@ -11,6 +11,9 @@ import type { LayerState } from "./layer-state.ts";
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 
+/** open(2). */
+const O_NOATIME = 0o1000000;
+
 export class FileOperations {
   readonly #state: LayerState;
 
@@ -18,14 +21,14 @@ export class FileOperations {
     this.#state = state;
   }
 
-  read(node: NodeId, offset: number, length: number, sink: ByteSink): number {
+  read(node: NodeId, offset: number, length: number, sink: ByteSink, flags: number): number {
     const inode = this.#state.inodes.get(node);
     if (inode === undefined) return -ESTALE;
     if (!inode.isFile) return inode.isDirectory ? -EISDIR : -EINVAL;
     if (!isOffset(offset) || !isOffset(length)) return -EINVAL;
     return inode.id === NO_ID
       ? this.#readBase(inode, offset, length, sink)
-      : this.#readLayer(inode, offset, length, sink);
+      : this.#readLayer(inode, offset, length, sink, flags);
   }
 
   #readBase(inode: Inode, offset: number, length: number, sink: ByteSink): number {
@@ -36,7 +39,7 @@ export class FileOperations {
     return blob.read(offset, Math.min(length, available), sink);
   }
 
-  #readLayer(inode: Inode, offset: number, length: number, sink: ByteSink): number {
+  #readLayer(inode: Inode, offset: number, length: number, sink: ByteSink, flags: number): number {
     const contents = this.#state.contentsOf(inode);
     if (typeof contents === "number") return contents;
     const available = contents.size - offset;
@@ -44,7 +47,7 @@ export class FileOperations {
       const status = contents.read(offset, Math.min(length, available), sink);
       if (status < 0) return status;
     }
-    this.touch(inode);
+    if ((flags & O_NOATIME) === 0) this.touch(inode);
     return 0;
   }
 

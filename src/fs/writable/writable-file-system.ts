@@ -165,8 +165,8 @@ export class WritableFileSystem implements FileSystem {
     return inode.isDirectory ? -EISDIR : -EINVAL;
   }
 
-  read(node: NodeId, offset: number, length: number, sink: ByteSink): number {
-    return this.#files.read(node, offset, length, sink);
+  read(node: NodeId, offset: number, length: number, sink: ByteSink, flags: number): number {
+    return this.#files.read(node, offset, length, sink, flags);
   }
 
   lseek(node: NodeId, offset: number, whence: number): number {

@@ -19,6 +19,8 @@ function share() {
   return { store, root, ...shareOf(store, root) };
 }
 
+const O_NOATIME = 0o1000000;
+
 function times({ atimeSeconds, mtimeSeconds, ctimeSeconds }: Attributes): number[] {
   return [atimeSeconds, mtimeSeconds, ctimeSeconds];
 }
@@ -72,6 +74,7 @@ describe("attributes of a writable share", () => {
     expectLater(0, "-mc", () => kernel.rename(dir, "name", dir, "renamed"));
     expectLater(1, "--c", () => kernel.rename(dir, "renamed", dir, "name"));
     expectLater(1, "--c", () => kernel.setxattr(node, "user.x", ""));
+    expectLater(1, "---", () => kernel.contentOf(node, O_NOATIME));
     expectLater(1, "a--", () => kernel.contentOf(node));
     expectLater(1, "---", () => kernel.contentOf(node));
     expectLater(0, "a--", () => kernel.namesIn(dir));

@@ -133,9 +133,10 @@ export class WritingKernel extends Kernel {
     return this.changes.write(node, offset, sourceOf(content), flags);
   }
 
-  contentOf(node: NodeId): Buffer {
+  /** `flags`: how it was opened. */
+  contentOf(node: NodeId, flags = 0): Buffer {
     const sink = new LayerSink(this.layer);
-    const status = this.fs.read(node, 0, this.attributes(node).size, sink);
+    const status = this.fs.read(node, 0, this.attributes(node).size, sink, flags);
     if (status !== 0) throw new Error(`read of ${node}: ${status}`);
     return sink.bytes;
   }
