@@ -2,6 +2,7 @@
 import { CommanderError } from "commander";
 import { CastoreError } from "../castore/errors.ts";
 import { DaemonError } from "../daemon/errors.ts";
+import { LayerRefusal } from "../layer/errors.ts";
 import {
   CorruptObject,
   ExportError,
@@ -63,6 +64,7 @@ function storeItself(error: StoreError): boolean {
     ExportError,
     ImportError,
     InvalidGraph,
+    LayerRefusal,
     MissingObject,
     SourceUnavailable,
   ];

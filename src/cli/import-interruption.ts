@@ -1,5 +1,5 @@
 /**
- * Ctrl-C and `kill`: the first of them lets an import end in good order, the second ends the process
+ * Ctrl-C and `kill`: the first of them lets an import, or a commit, end in good order, the second ends the process
  * on the spot, as it would any other.
  */
 import { CommandError } from "./command-error.ts";
@@ -10,13 +10,14 @@ const SIGNALS: readonly (readonly [NodeJS.Signals, ExitCode])[] = [
   ["SIGTERM", EXIT.terminated],
 ];
 
-/** Calls `work` with what tells it to end; what it throws then is why. */
+/** Calls `work` with what tells it to end; what it throws then is why, with `hint`. */
 export async function interruptible<Result>(
   work: (signal: AbortSignal) => Promise<Result>,
+  hint = "importing it again goes on with what is stored already",
 ): Promise<Result> {
   const controller = new AbortController();
   const listeners = SIGNALS.map(([name, exitCode]) => {
-    const listener = () => controller.abort(interruption(exitCode));
+    const listener = () => controller.abort(interruption(exitCode, hint));
     process.once(name, listener);
     return () => process.off(name, listener);
   });
@@ -27,8 +28,6 @@ export async function interruptible<Result>(
   }
 }
 
-function interruption(exitCode: ExitCode): CommandError {
-  return new CommandError(exitCode, "interrupted before the end: no root was named", {
-    hint: "importing it again goes on with what is stored already",
-  });
+function interruption(exitCode: ExitCode, hint: string): CommandError {
+  return new CommandError(exitCode, "interrupted before the end: no root was named", { hint });
 }

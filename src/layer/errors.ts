@@ -10,6 +10,11 @@ export class LayerAbsent extends LayerError {
   override readonly name = "LayerAbsent";
 }
 
+/** What was asked cannot be done with this layer, with which nothing is wrong. */
+export class LayerRefusal extends LayerError {
+  override readonly name: string = "LayerRefusal";
+}
+
 /** A daemon or a command has the layer to itself. */
 export class LayerInUse extends LayerError {
   override readonly name = "LayerInUse";

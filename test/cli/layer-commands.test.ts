@@ -111,13 +111,31 @@ describe("layer commit", () => {
     expect(busy.err).toMatch(new RegExp(`in use by process ${process.pid}`));
   });
 
+  it("needs all of the base, and fetches it from a source", async () => {
+    const made = await prepared(sample());
+    const { builder, layer, storeDirectory } = made;
+    builder.write("etc/passwd", 2, new Uint8Array([1]));
+    const cache = `${storeDirectory}-cache`;
+    openDiskStore(cache, { create: true })[Symbol.dispose]();
+    builder.save(layer, cache);
+    const whole = await text("layer", "commit", layer, "--store", storeDirectory, "--name", "n");
+    const lacking = await run("layer", "commit", layer, "--name", "n");
+    expect(lacking.code).toBe(1);
+    expect(lacking.err).toMatch(/the base is here in part only: .*\n.*hint: give --source/);
+    const fetched = await run("layer", "commit", layer, "--name", "n", "--source", storeDirectory);
+    expect({ code: fetched.code, err: fetched.err }).toEqual({ code: 0, err: "" });
+    expect(fetched.text.split("\n")[0]).toBe(whole.split("\n")[0]);
+    expect((await run("verify", "--store", cache)).code).toBe(0);
+    made.store[Symbol.dispose]();
+  });
+
   it("says which file is too large to commit", async () => {
     const made = await prepared(sample());
     made.builder.create("etc/huge", file("x"));
     made.builder.change("etc/huge", { size: 2 ** 41 });
     made.builder.save(made.layer, made.storeDirectory);
     const ran = await run("layer", "commit", made.layer);
-    expect(ran.code).toBe(3);
+    expect(ran.code).toBe(1);
     expect(ran.err).toMatch(/etc\/huge: a file of \d+ bytes is too large/);
   });
 });
@@ -207,7 +225,7 @@ describe("layer discard", () => {
     await text("layer", "discard", layer, "var/log", "/big");
     expect(await text("layer", "diff", layer)).toBe("A etc/new\n");
     const ran = await run("layer", "discard", layer, "big");
-    expect(ran.code).toBe(3);
+    expect(ran.code).toBe(1);
     expect(ran.err).toMatch(/changed nothing at big/);
     await text("layer", "discard", layer);
     expect(existsSync(layer)).toBe(false);

@@ -85,7 +85,7 @@ async function commit(
     return await withReadStore(reading, [], err, (store, fetcher) =>
       commitWhole(snapshot, store, fetcher, reading.store, commitOptions),
     );
-  }).catch(refused);
+  }, "committing it again goes on with what is stored already").catch(refused);
   progress.clear();
   const milliseconds = performance.now() - begun;
   if (options.json) await out.json(commitJson(name, result, milliseconds));

@@ -17,7 +17,7 @@ import {
 } from "../../castore/node.ts";
 import type { BlobService } from "../../store/services.ts";
 import type { StoreWriter } from "../../store/store-writer.ts";
-import { LayerError } from "../errors.ts";
+import { LayerError, LayerRefusal } from "../errors.ts";
 import type { InodeRow } from "../rows.ts";
 import { BlobCursor } from "../tree/blob-cursor.ts";
 import { FileContents, type ReadData } from "../tree/file-contents.ts";
@@ -175,7 +175,7 @@ export class LayerCommit implements AsyncDisposable {
     if (blob !== undefined) return fileNode(Digest.from(blob.digest), size, executable);
     this.progress.path = joinedPath(path).toString();
     if (size > COMMIT_FILE_BYTES_MAX) {
-      throw new LayerError(
+      throw new LayerRefusal(
         `${this.progress.path}: a file of ${size} bytes is too large to commit`,
         {
           remedy: "make it smaller, or castorefs layer discard it",

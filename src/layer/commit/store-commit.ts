@@ -4,7 +4,7 @@ import type { Name } from "../../castore/name.ts";
 import type { DirectoryNode } from "../../castore/node.ts";
 import type { Store } from "../../store/services.ts";
 import { systemFailure } from "../../store/sqlite-failure.ts";
-import { LayerError } from "../errors.ts";
+import { LayerRefusal } from "../errors.ts";
 import type { LayerSnapshot, SnapshotPause } from "../tree/layer-snapshot.ts";
 import { LayerTree } from "../tree/layer-tree.ts";
 import { type CommitOptions, LayerCommit } from "./commit-layer.ts";
@@ -38,7 +38,7 @@ export interface StoreCommitResult {
 }
 
 /** castore cannot hold all of the layer, and it was to be strict. */
-export class LayerLoss extends LayerError {
+export class LayerLoss extends LayerRefusal {
   override readonly name = "LayerLoss";
   readonly lost: Readonly<LayerLosses>;
 

@@ -1,7 +1,7 @@
 /** Giving one path of a layer back to its base: what the base has there shows again, or nothing. */
 import { compareBytes, type Name } from "../../castore/name.ts";
 import { joinedPath } from "../commit/manifest.ts";
-import { LayerError } from "../errors.ts";
+import { LayerRefusal } from "../errors.ts";
 import type { LayerReader } from "../layer-port.ts";
 import { type EntryRow, type InodeRow, LINKS_UNCOUNTED, ROOT_ID } from "../rows.ts";
 import { inodeType } from "../tree/inode-type.ts";
@@ -10,7 +10,7 @@ import type { RowEdits } from "./layer-editor.ts";
 /**
  * Adds to `edits` what forgets the layer's entry at `path`, with all that is in it. What was moved
  * away from there stays where it is now.
- * @throws LayerError when the layer has changed nothing there
+ * @throws LayerRefusal when the layer has changed nothing there
  */
 export function discardPath(rows: LayerReader, path: readonly Name[], edits: RowEdits): void {
   const entry = entryAt(rows, path);
@@ -44,7 +44,7 @@ function entryAt(rows: LayerReader, path: readonly Name[]): EntryRow {
     if (entry === undefined) throw unchanged(path);
     if (depth === path.length - 1) return entry;
     if (entry.inode === undefined) {
-      throw new LayerError(`${text(path.slice(0, depth + 1))} is deleted in the layer`, {
+      throw new LayerRefusal(`${text(path.slice(0, depth + 1))} is deleted in the layer`, {
         remedy: "discard that one: what is in it shows again with it",
       });
     }
@@ -53,8 +53,8 @@ function entryAt(rows: LayerReader, path: readonly Name[]): EntryRow {
   throw unchanged(path);
 }
 
-function unchanged(path: readonly Name[]): LayerError {
-  return new LayerError(`the layer has changed nothing at ${text(path)}`, {
+function unchanged(path: readonly Name[]): LayerRefusal {
+  return new LayerRefusal(`the layer has changed nothing at ${text(path)}`, {
     remedy: "castorefs layer diff lists what it has changed",
   });
 }

@@ -4,7 +4,7 @@ import type { DirectoryNode } from "../../castore/node.ts";
 import type { DirectoryService } from "../../store/services.ts";
 import { recordedLayers, recordLayer } from "../../store/upkeep/layer-record.ts";
 import { takeLease } from "../../store/upkeep/lease.ts";
-import { LayerError } from "../errors.ts";
+import { LayerRefusal } from "../errors.ts";
 import { type LayerEditor, RowEdits } from "./layer-editor.ts";
 import { type Conflict, Rebase } from "./rebase-layer.ts";
 
@@ -30,7 +30,7 @@ export interface RebaseResult {
 
 /**
  * Puts the layer of `editor` upon another base, unless there are conflicts.
- * @throws LayerError, MissingObject, CorruptObject, StoreError
+ * @throws LayerRefusal, LayerError, MissingObject, CorruptObject, StoreError
  */
 export async function rebaseLayer(
   editor: LayerEditor,
@@ -63,7 +63,7 @@ function keepRoots(
     roots.push(node);
   }
   if (roots.length > LAYER_ROOTS_MAX) {
-    throw new LayerError("the layer has been rebased too often", {
+    throw new LayerRefusal("the layer has been rebased too often", {
       path,
       remedy: "castorefs layer commit it, and begin anew upon the result",
     });

@@ -5,6 +5,7 @@ import { parseName } from "../../../src/castore/name.ts";
 import { type DirectoryNode, fileNode, type Node, symlinkNode } from "../../../src/castore/node.ts";
 import { LayerCommit } from "../../../src/layer/commit/commit-layer.ts";
 import { joinedPath } from "../../../src/layer/commit/manifest.ts";
+import { discardPath } from "../../../src/layer/edit/discard-path.ts";
 import { RowEdits } from "../../../src/layer/edit/layer-editor.ts";
 import { Rebase } from "../../../src/layer/edit/rebase-layer.ts";
 import { diffLayer } from "../../../src/layer/tree/layer-diff.ts";
@@ -111,6 +112,18 @@ async function shownByStore(base: Base, root: DirectoryNode): Promise<Map<string
   return shown;
 }
 
+/** A file system on the layer shows what a commit of it stores. Returns it. */
+async function expectServed(base: Base, root: DirectoryNode, disk: FakeLayerDisk) {
+  const { node } = await commit(base, root, disk);
+  const { kernel } = shareOf(base.fake, root, new FakeLayer(disk));
+  const shown = new Map<string, string>();
+  for (const [path, text] of shownByKernel(kernel)) shown.set(path, contentsIn(text));
+  const expected = await shownByStore(base, node);
+  expect([...shown.keys()].sort()).toEqual([...expected.keys()].sort());
+  for (const [path, text] of expected) expect([path, shown.get(path)]).toEqual([path, text]);
+  return shown;
+}
+
 describe("a layer that a file system has made", () => {
   for (let seed = 1; seed <= SEEDS; seed += 1) {
     it(`is committed as what it shows (seed ${seed})`, async () => {
@@ -142,14 +155,30 @@ describe("a layer that a file system has made", () => {
       const rebase = new Rebase(new FakeLayer(disk).reader, base.memory.directories, edits);
       await rebase.run(base.root, onto);
       disk.apply({ ...NO_BATCH, ...edits, nextInode: disk.nextInode });
-      const { node } = await commit(base, onto, disk);
-      const { kernel } = shareOf(base.fake, onto, new FakeLayer(disk));
-      const shown = new Map<string, string>();
-      for (const [path, text] of shownByKernel(kernel)) shown.set(path, contentsIn(text));
-      const expected = await shownByStore(base, node);
-      expect([...shown.keys()].sort()).toEqual([...expected.keys()].sort());
-      for (const [path, text] of expected) expect([path, shown.get(path)]).toEqual([path, text]);
+      const shown = await expectServed(base, onto, disk);
       expect(shown.get("/0")).toBe("new, and before all others");
+    });
+
+    it(`is served as it is committed after some of it was discarded (seed ${seed})`, async () => {
+      const base = await Base.make();
+      const random = new RandomTree(base.fake, base.root, baseModel(), seed + 2000);
+      for (let step = 0; step < STEPS; step += 1) random.step();
+      random.settleAll();
+      const { disk } = random.share.layer;
+      for (let round = 0; round < 3; round += 1) {
+        const { tree } = await commit(base, base.root, disk);
+        const steps = [...tree.steps()].filter(({ path }) => path.length > 0);
+        const chosen = steps[(seed * 7 + round * 3) % Math.max(1, steps.length)];
+        if (chosen === undefined) break;
+        const edits = new RowEdits();
+        discardPath(tree.rows, chosen.path, edits);
+        disk.apply({ ...NO_BATCH, ...edits, nextInode: disk.nextInode });
+        await expectServed(base, base.root, disk);
+      }
+      disk.recover();
+      const named = [...disk.entries.values()].flatMap((rows) => [...rows.values()]);
+      const reached = new Set([1, ...named.map(({ inode }) => inode)]);
+      expect([...disk.inodes.keys()].filter((id) => !reached.has(id))).toEqual([]);
     });
   }
 });
