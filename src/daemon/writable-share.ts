@@ -10,7 +10,7 @@ import { ControlServer } from "../layer/control-server.ts";
 import type { DeviceLayerConfig } from "../layer/device-layer.ts";
 import { LayerDirectory } from "../layer/layer-directory.ts";
 import { controlSocketPath } from "../layer/layer-files.ts";
-import { recordedLayers, recordLayer } from "../store/upkeep/layer-record.ts";
+import { recordLayer } from "../store/upkeep/layer-record.ts";
 import { LayerWorker } from "./layer-worker.ts";
 import type { WritableConfig } from "./serve-config.ts";
 import { temporaryLayer } from "./temporary-layer.ts";
@@ -92,24 +92,20 @@ function openLayer(
   if (config.layerDirectory === undefined) {
     owned.defer(() => rmSync(directory, { recursive: true, force: true }));
   }
-  const { wasKilled } = owned.use(LayerDirectory.open(directory, { storeDirectory, root }));
-  if (config.layerDirectory !== undefined) record(storeDirectory, directory, root, logger);
+  const layer = owned.use(LayerDirectory.open(directory, { storeDirectory, root }));
+  if (config.layerDirectory !== undefined) record(storeDirectory, layer, logger);
+  const { wasKilled } = layer;
   return { directory: realpathSync(directory), wasKilled };
 }
 
 /** In a store that may not be written to, somebody else may collect what the layer lies upon. */
 function record(
   storeDirectory: string,
-  directory: string,
-  root: DirectoryNode,
+  { directory, roots }: LayerDirectory,
   logger: Logger,
 ): void {
   try {
-    const path = realpathSync(directory);
-    const known = recordedLayers(storeDirectory).find((layer) => layer.path === path)?.roots ?? [];
-    // What a rebased layer has of its former bases is recorded behind the one it lies upon now.
-    const isSame = known[0]?.kind === "directory" && known[0].digest.equals(root.digest);
-    recordLayer(storeDirectory, { path, roots: isSame ? known : [root] });
+    recordLayer(storeDirectory, { path: realpathSync(directory), roots });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     logger.log("warn", "castorefs gc would not spare what the layer lies upon", { reason });

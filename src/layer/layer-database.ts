@@ -73,7 +73,15 @@ export function readMeta(database: DatabaseSync): LayerMeta {
   return row;
 }
 
+/** The encoded `Entry` of each base that the layer lay upon before. */
+export function readFormerBases(database: DatabaseSync): Uint8Array[] {
+  const rows = database.prepare("SELECT entry FROM former_bases ORDER BY entry").all();
+  return rows.map((row) => row["entry"] as Uint8Array);
+}
+
 /** Puts the layer upon another base. The caller holds the layer's lock. */
 export function writeBase(database: DatabaseSync, base: Uint8Array): void {
+  database.exec("INSERT OR IGNORE INTO former_bases SELECT base FROM meta");
+  database.prepare("DELETE FROM former_bases WHERE entry = ?").run(base);
   database.prepare("UPDATE meta SET base = ?").run(base);
 }

@@ -16,13 +16,13 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import type { DirectoryNode } from "../castore/node.ts";
+import type { DirectoryNode, Node } from "../castore/node.ts";
 import { decodeEntry, encodeEntry } from "../castore/proto.ts";
 import { pragma } from "../store/disk-schema.ts";
 import { ProcessLock } from "../store/process-lock.ts";
 import { systemFailure } from "../store/sqlite-failure.ts";
 import { LayerError, LayerInUse } from "./errors.ts";
-import { openLayerDatabase, readMeta } from "./layer-database.ts";
+import { openLayerDatabase, readFormerBases, readMeta } from "./layer-database.ts";
 import { layerFailure } from "./layer-failure.ts";
 import { controlSocketPath, databasePath, dataPath, lockPath, pidPath } from "./layer-files.ts";
 import { walBytes } from "./layer-room.ts";
@@ -35,18 +35,33 @@ export interface LayerOpening {
   readonly root: DirectoryNode;
 }
 
+/** What a layer says of itself. */
+interface Contents {
+  readonly id: string;
+  readonly base: DirectoryNode;
+  readonly former: readonly Node[];
+}
+
 export class LayerDirectory implements Disposable {
   readonly directory: string;
   /** Of this layer, in hexadecimal. */
   readonly id: string;
   /** Whoever had it before was killed, perhaps: see reclaim.ts. */
   readonly wasKilled: boolean;
+  /** What the store has to keep for it: its base, then those that it lay upon before. */
+  readonly roots: readonly Node[];
   readonly #lock: Disposable;
 
-  private constructor(directory: string, id: string, wasKilled: boolean, lock: Disposable) {
+  private constructor(
+    directory: string,
+    { id, base, former }: Contents,
+    wasKilled: boolean,
+    lock: Disposable,
+  ) {
     this.directory = directory;
     this.id = id;
     this.wasKilled = wasKilled;
+    this.roots = [base, ...former];
     this.#lock = lock;
   }
 
@@ -61,9 +76,9 @@ export class LayerDirectory implements Disposable {
       // A clean end leaves no log; asking for it has to come before the first look into the layer.
       const wasKilled = walBytes(directory) > 0;
       if (!isMade(directory)) make(directory, opening);
-      const { id, base } = inspect(directory);
-      checkBase(directory, base, opening.root);
-      return new LayerDirectory(directory, id, wasKilled, lock);
+      const contents = inspect(directory);
+      checkBase(directory, contents.base, opening.root);
+      return new LayerDirectory(directory, contents, wasKilled, lock);
     } catch (error) {
       lock[Symbol.dispose]();
       throw error;
@@ -153,7 +168,7 @@ function make(directory: string, { storeDirectory, root }: LayerOpening): void {
 }
 
 /** Reads what the layer says of itself, and removes inodes that only a guest that is gone had open. */
-function inspect(directory: string): { id: string; base: DirectoryNode } {
+function inspect(directory: string): Contents {
   using database = openLayerDatabase(directory, "write");
   const { id, base } = readMeta(database);
   const { node } = decodeEntry(base);
@@ -167,7 +182,8 @@ function inspect(directory: string): { id: string; base: DirectoryNode } {
     });
   }
   removeUnlinked(database);
-  return { id, base: node };
+  const former = readFormerBases(database).map((entry) => decodeEntry(entry).node);
+  return { id, base: node, former };
 }
 
 function removeUnlinked(database: DatabaseSync): void {

@@ -1,7 +1,7 @@
 /**
  * The tables of a layer. Rows are those of rows.ts; `stat` and `origin` as inode-code.ts has them.
  * `base` is the encoded `Entry` of the root node that the layer lies upon, `id` a random name,
- * `batches` how many transactions there were.
+ * `former_bases` those that it lay upon before, of which it may still have contents, `batches` how many transactions there were.
  */
 import type { DatabaseSync } from "node:sqlite";
 import { LAYER_APPLICATION_ID, LAYER_FORMAT } from "./layer-files.ts";
@@ -12,6 +12,7 @@ const TABLES = `
     id TEXT NOT NULL, base BLOB NOT NULL, store TEXT NOT NULL, next_inode INTEGER NOT NULL,
     batches INTEGER NOT NULL DEFAULT 0
   ) STRICT;
+  CREATE TABLE former_bases (entry BLOB PRIMARY KEY) WITHOUT ROWID, STRICT;
   CREATE TABLE inodes (
     id INTEGER PRIMARY KEY, links INTEGER NOT NULL, size INTEGER NOT NULL,
     stat BLOB NOT NULL, origin BLOB, target BLOB

@@ -2,9 +2,10 @@
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { Digest } from "../../src/castore/digest.ts";
-import { directoryNode } from "../../src/castore/node.ts";
+import { type DirectoryNode, directoryNode } from "../../src/castore/node.ts";
+import { encodeEntry } from "../../src/castore/proto.ts";
 import { LayerAbsent, LayerError, LayerInUse } from "../../src/layer/errors.ts";
-import { openLayerDatabase } from "../../src/layer/layer-database.ts";
+import { openLayerDatabase, writeBase } from "../../src/layer/layer-database.ts";
 import { layerHolder } from "../../src/layer/layer-directory.ts";
 import { databasePath, dataPath, pidPath } from "../../src/layer/layer-files.ts";
 import { RowReader } from "../../src/layer/row-reader.ts";
@@ -90,4 +91,18 @@ test("inodes that only a guest had open are gone when the layer is opened again"
   expect([...reader.allPieces()].map(({ inode }) => inode)).toEqual([3]);
   expect(reader.xattrs(2)).toEqual([]);
   expect(reader.xattrs(3)).toHaveLength(1);
+});
+
+test("a layer knows the bases that it lay upon, each once", () => {
+  const layer = testLayer();
+  layer.open()[Symbol.dispose]();
+  const [second, third] = [8, 9].map((byte) =>
+    directoryNode(Digest.from(new Uint8Array(32).fill(byte)), 3),
+  ) as [DirectoryNode, DirectoryNode];
+  {
+    using database = openLayerDatabase(layer.directory, "write");
+    for (const base of [second, BASE, second, third]) writeBase(database, encodeEntry(base));
+  }
+  using held = layer.open(third);
+  expect(held.roots).toEqual([third, BASE, second]);
 });
