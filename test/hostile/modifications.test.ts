@@ -59,6 +59,7 @@ function dig(client: WritableClient): Pit {
 /** The share goes on: a file is written, read, made lasting and removed. */
 function verify(): void {
   ground.verify();
+  ground.verifyUnshaken();
   using vmm = ground.vmm({ queueSize: 64 });
   const client = WritableClient.over(vmm);
   const { nodeid } = client.create(1, "good");

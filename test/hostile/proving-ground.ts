@@ -84,6 +84,12 @@ export class ProvingGround implements Disposable {
     }
   }
 
+  /** A request met an error of ours: a bug, even if it was answered. @throws Harmed */
+  verifyUnshaken(): void {
+    const line = this.daemon.log.split("\n").find((one) => one.includes("request failed"));
+    if (line !== undefined) throw new Harmed(line);
+  }
+
   /** One well-behaved client: everything it asks for must be right. */
   #serveOne(): void {
     using vmm = this.vmm({ queueSize: 64 });

@@ -4,7 +4,16 @@
  */
 import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { FUSE_ROOT_ID, fuseGetattrIn, fuseReadIn } from "../../src/abi/fuse.ts";
+import {
+  FUSE_ROOT_ID,
+  fuseFsyncIn,
+  fuseGetattrIn,
+  fuseReadIn,
+  fuseRenameIn,
+  fuseSetattrIn,
+  fuseSetxattrIn,
+  fuseWriteIn,
+} from "../../src/abi/fuse.ts";
 import * as op from "../../src/abi/fuse-constants.ts";
 import {
   VRING_DESC_F_INDIRECT as INDIRECT,
@@ -15,10 +24,13 @@ import { eventually } from "../frontend/daemon-process.ts";
 import { encode, encodeRequest, nameBytes } from "../frontend/fuse-request.ts";
 import { DESCRIPTOR_BYTES, NOTHING } from "../frontend/split-ring-driver.ts";
 import { FIRST_REQUEST_QUEUE, type SyntheticVmm } from "../frontend/synthetic-vmm.ts";
+import { viewOf } from "../frontend/vhost-user-client.ts";
 import { ProvingGround } from "./proving-ground.ts";
 import { encodeDescriptor, type RawDescriptor, RingAttack } from "./ring-attack.ts";
 import type { Scribble, ScribblerData } from "./scribbler.ts";
 
+/** Every request is padded to so many bytes. */
+const REQUEST_BYTES = 256;
 /** How long each attack goes on. */
 const ATTACK_MILLISECONDS = Number(process.env["CASTOREFS_REWRITE_MS"] ?? 1_500);
 const RING_SIZE = 16;
@@ -28,12 +40,7 @@ const START_MILLISECONDS = 5_000;
 
 let ground: ProvingGround;
 
-beforeAll(() => {
-  ground = ProvingGround.serve();
-});
-afterAll(() => ground?.[Symbol.dispose]());
-
-/** Requests that take turns in the same place in memory. */
+/** Requests that take turns in the same place in memory. The last change something, where they may. */
 function requests(file: number): Uint8Array[] {
   const read = (offset: number, size: number) =>
     encodeRequest(op.FUSE_READ, file, [encode(fuseReadIn, { offset, size })]);
@@ -44,14 +51,36 @@ function requests(file: number): Uint8Array[] {
     encodeRequest(op.FUSE_LOOKUP, 1, [nameBytes("hello")]),
     encodeRequest(op.FUSE_READDIRPLUS, 1, [encode(fuseReadIn, { size: 3000 })]),
     encodeRequest(op.FUSE_GETATTR, 1, [new Uint8Array(16)], { len: 0xffff_ffff }),
+    encodeRequest(op.FUSE_WRITE, file, [encode(fuseWriteIn, { size: 120 }), new Uint8Array(120)]),
+    encodeRequest(op.FUSE_WRITE, file, [encode(fuseWriteIn, { size: 60_000 })], { len: 65_536 }),
+    encodeRequest(op.FUSE_SETATTR, file, [encode(fuseSetattrIn, { valid: 8, size: 2 ** 33 })]),
+    encodeRequest(op.FUSE_SETATTR, file, [encode(fuseSetattrIn, { valid: 8 })]),
+    encodeRequest(op.FUSE_SYMLINK, 1, [nameBytes("scribbled"), nameBytes("nowhere")]),
+    encodeRequest(op.FUSE_RENAME, 1, [
+      encode(fuseRenameIn, { newdir: 1 }),
+      nameBytes("scribbled"),
+      nameBytes("n".repeat(100)),
+    ]),
+    encodeRequest(op.FUSE_UNLINK, 1, [nameBytes("scribbled")]),
+    encodeRequest(op.FUSE_SETXATTR, file, [
+      encode(fuseSetxattrIn, { size: 50 }).subarray(0, 8),
+      nameBytes("user.scribbled"),
+      new Uint8Array(60),
+    ]),
+    encodeRequest(op.FUSE_FSYNC, file, [encode(fuseFsyncIn, {})]),
   ];
-  return list.map((request) => Buffer.concat([request, new Uint8Array(200 - request.length)]));
+  return list;
 }
 
 /** The places that are rewritten, and with what. */
 function scribbles(attack: RingAttack, file: number): Scribble[] {
   const base = attack.memory.regions[0]!.guestAddress;
   const { descriptorTable, availRing } = attack.ring;
+  const all = requests(file);
+  // A request is looked at only if its header agrees with its descriptors.
+  const lengths = [...new Set(all.map((request) => viewOf(request).getUint32(0, true)))].filter(
+    (length) => length <= LENGTH_MAX,
+  );
   const variants: RawDescriptor[] = [
     [attack.request, 56, NEXT, 1],
     [attack.request, 56, NEXT, 0],
@@ -66,6 +95,7 @@ function scribbles(attack: RingAttack, file: number): Scribble[] {
     [attack.request, 0xffff_ffff, NEXT, 1],
     [descriptorTable, DESCRIPTOR_BYTES * 4, INDIRECT],
     [attack.request, 56, 0xffff, 0xffff],
+    ...lengths.map((length): RawDescriptor => [attack.request, length, NEXT, 1]),
   ];
   const descriptors = [0, 1, 2, 3].map((index) => ({
     offset: descriptorTable + index * DESCRIPTOR_BYTES - base,
@@ -79,7 +109,10 @@ function scribbles(attack: RingAttack, file: number): Scribble[] {
     offset: availRing + 4 + 2 * index - base,
     variants: [0, 1, 2, 3].map((head) => Uint8Array.of(head, 0)),
   }));
-  const header = { offset: attack.request - base, variants: requests(file) };
+  const padded = all.map((request) =>
+    Buffer.concat([request, new Uint8Array(REQUEST_BYTES - request.length)]),
+  );
+  const header = { offset: attack.request - base, variants: padded };
   return [...descriptors, ...flagsOnly, ...heads, header, header, header];
 }
 
@@ -132,7 +165,15 @@ function drive(vmm: SyntheticVmm, ring: SyntheticVmm["queues"][number]["ring"]):
   return answers;
 }
 
-describe("a guest that rewrites what the device is reading", () => {
+describe.each([
+  ["a share that stays as it is", []],
+  ["one that it changes", ["--writable", "--layer-memory", String(16 << 20)]],
+])("a guest that rewrites what the device is reading, on %s", (_which, options) => {
+  beforeAll(() => {
+    ground = ProvingGround.serve(...options);
+  });
+  afterAll(() => ground?.[Symbol.dispose]());
+
   it.each([
     [1, true],
     [2, false],
@@ -145,6 +186,7 @@ describe("a guest that rewrites what the device is reading", () => {
       expect(writes).toBeGreaterThan(1000);
     } finally {
       ground.verify();
+      ground.verifyUnshaken();
     }
   });
 });

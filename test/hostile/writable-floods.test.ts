@@ -41,7 +41,10 @@ let files = 0;
 beforeAll(() => {
   ground = ProvingGround.serve("--writable", "--layer-memory", String(LAYER_MEMORY));
 });
-afterAll(() => ground?.[Symbol.dispose]());
+afterAll(() => {
+  ground?.verifyUnshaken();
+  ground?.[Symbol.dispose]();
+});
 
 function writeOf(nodeid: number, offset: number, bytes: Uint8Array): Uint8Array {
   const args = encode(fuseWriteIn, { offset, size: bytes.length });
