@@ -116,10 +116,15 @@ export class PollLoop implements Disposable {
     for (const queue of connection.queues) queue.disableNotifications();
     for (let round = 0; round < ROUNDS_PER_POLL; round++) {
       if (this.#serveRound() > 0) continue;
-      if (this.#spinner.pays && this.#spinner.spin(this.#serveRoundOnce)) continue;
+      if (this.#maySpin && this.#spinner.spin(this.#serveRoundOnce)) continue;
       return this.#enableNotifications(connection);
     }
     return true;
+  }
+
+  /** While the layer's thread works for a request, the processor may be what it lacks. */
+  get #maySpin(): boolean {
+    return this.#spinner.pays && this.#control.parked.layer.waiting === 0;
   }
 
   /** A batch from every queue in turn. Returns how many requests were answered. */

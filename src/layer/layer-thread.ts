@@ -17,6 +17,9 @@ import { reclaimContents } from "./reclaim.ts";
 const ROOM_MILLISECONDS_MAX = 20_000;
 const ROOM_RETRY_MILLISECONDS = 250;
 
+/** How often the control thread is told that batches are written, at the most. */
+const PROGRESS_MILLISECONDS = 100;
+
 assert(parentPort !== null, "a layer thread is a worker");
 const control = parentPort;
 const config = workerData as LayerThreadConfig;
@@ -44,6 +47,7 @@ class LayerThread {
   #ending = false;
   #lastId = 0;
   #lastDurable = true;
+  #toldProgress = 0;
 
   constructor() {
     if (config.wasKilled) reclaimContents(config.directory);
@@ -79,10 +83,18 @@ class LayerThread {
     this.#lastId = batch.id;
     this.#lastDurable = batch.durable;
     this.#settle(errno);
-    tellControl({ kind: "progress" });
+    this.#tellProgress();
     if (errno !== 0) tellControl({ kind: "failed", message: "the layer failed", errno });
     this.#writer.tidy();
     return true;
+  }
+
+  /** The control thread wants to know whether there is any. */
+  #tellProgress(): void {
+    const now = performance.now();
+    if (now - this.#toldProgress < PROGRESS_MILLISECONDS) return;
+    this.#toldProgress = now;
+    tellControl({ kind: "progress" });
   }
 
   /** Somebody else has filled the disk, perhaps for a moment only. */
