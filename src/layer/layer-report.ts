@@ -5,6 +5,7 @@ import { LayerAbsent } from "./errors.ts";
 import { openLayerDatabase, readMeta } from "./layer-database.ts";
 import { layerHolder } from "./layer-directory.ts";
 import { databasePath, dataPath } from "./layer-files.ts";
+import { ROOT_ID } from "./rows.ts";
 import { baseNode } from "./tree/layer-snapshot.ts";
 
 /** st_blocks of stat(2) counts these. */
@@ -14,7 +15,7 @@ export interface LayerReport {
   readonly directory: string;
   /** On disk. */
   readonly bytes: number;
-  /** That it has made or changed; directories on the way to them count as well. */
+  /** That it has made or changed; directories on the way to them count as well, but the root. */
   readonly inodes: number;
   /** Undefined: the layer is damaged. */
   readonly base: Digest | undefined;
@@ -44,8 +45,8 @@ export function reportLayer(directory: string): LayerReport {
 function contents(directory: string): Pick<LayerReport, "inodes" | "base" | "store"> {
   using database = openLayerDatabase(directory, "read");
   const meta = readMeta(database);
-  const sql = "SELECT count(*) AS count FROM inodes WHERE links > 0";
-  const { count } = database.prepare(sql).get() as { count: number };
+  const sql = "SELECT count(*) AS count FROM inodes WHERE links > 0 AND id <> ?";
+  const { count } = database.prepare(sql).get(ROOT_ID) as { count: number };
   return { inodes: count, base: baseNode(directory, meta).digest, store: meta.store };
 }
 
