@@ -52,6 +52,7 @@ export class Edits {
     assert(entry !== undefined, "the base's inodes stand somewhere");
     const names = this.#namesOf(entry.directory);
     this.#giveId(inode);
+    inode.allocated = inode.size;
     entry.id = inode.id;
     entry.node = undefined;
     names.add(entry);

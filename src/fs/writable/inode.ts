@@ -76,7 +76,9 @@ export class Inode {
   writtenAt = 0;
   /** A file's, once it has an id and was asked for, among the last that were: OpenContents. */
   contents: FileContents | undefined = undefined;
-  /** Bytes that `contents` took when they were let go; UNKNOWN: they were never there. */
+  /** Where OpenContents keeps it; 0: it has no `contents`. */
+  openCell = 0;
+  /** Bytes that a file takes while `contents` are not there; UNKNOWN: its row does not say. */
   allocated = UNKNOWN;
   /** Of a file without contents of its own: remembered by BaseBlobs. */
   blob: BlobReader | undefined = undefined;
@@ -87,7 +89,7 @@ export class Inode {
   /** A directory's names that are in the layer, if it has any and they were asked for. */
   names: LayerNames | undefined = undefined;
   /** Extended attributes by name, if it can have any and they were asked for. */
-  xattrs: Map<string, Uint8Array> | undefined = undefined;
+  xattrs: ReadonlyMap<string, Uint8Array> | undefined = undefined;
 
   /** Inodes in memory whose `entry` is in this directory: it stays as long as they do. */
   children = 0;

@@ -8,9 +8,12 @@ import { type NameEntry, WHITEOUT } from "./name-table.ts";
 /** New names that were removed again are swept out once they are so many and half of all. */
 const SWEEP_MIN = 64;
 
+/** `over` of all directories with nothing in it. */
+const NOTHING = new Map<number, NameEntry>();
+
 export class LayerNames {
-  /** By position, those with a position in the base's directory. */
-  readonly over = new Map<number, NameEntry>();
+  /** By position, those with a position in the base's directory. Not to be written to. */
+  over = NOTHING;
   /** By rising position; some may be `gone`. */
   own: NameEntry[] = [];
   /** Entries of the base's directory. */
@@ -37,6 +40,7 @@ export class LayerNames {
   /** Takes in an entry whose `position` and `id` are set. */
   add(entry: NameEntry): void {
     if (entry.position < this.baseCount) {
+      if (this.over === NOTHING) this.over = new Map();
       this.over.set(entry.position, entry);
       if (entry.id === WHITEOUT) this.#whiteouts += 1;
       return;

@@ -21,6 +21,7 @@ import {
 import { LayerNames } from "./layer-names.ts";
 import type { LayerState } from "./layer-state.ts";
 import { Found } from "./tree.ts";
+import { NO_XATTRS } from "./xattrs.ts";
 
 /** open(2): `flags` (asm-generic/fcntl.h). */
 const O_EXCL = 0o200;
@@ -30,6 +31,9 @@ export const NAME_BYTES_MAX = 255;
 const TARGET_BYTES_MAX = 4095;
 
 const DOT = 0x2e;
+
+/** What mknod(2) makes. */
+const NODE_TYPES = [S_IFREG, S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK];
 
 export class NewInodes {
   readonly #state: LayerState;
@@ -86,8 +90,7 @@ export class NewInodes {
 
   mknod(parent: NodeId, name: NameBytes, init: NewInode, entry: Entry): number {
     const type = init.mode & S_IFMT || S_IFREG;
-    const known = [S_IFREG, S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK].includes(type);
-    if (!known) return type === S_IFDIR ? -EPERM : -EINVAL;
+    if (!NODE_TYPES.includes(type)) return type === S_IFDIR ? -EPERM : -EINVAL;
     return this.#makeNamed(parent, name, type, init, entry, undefined);
   }
 
@@ -175,7 +178,8 @@ export class NewInodes {
       inode.baseCount = 0;
       this.#state.tree.setNames(inode, new LayerNames(0));
     }
-    inode.xattrs = new Map();
+    inode.xattrs = NO_XATTRS;
+    inode.allocated = 0;
     clock.begin(inode);
     changes.inode(inode);
     if (acl !== undefined) xattrs.inherit(inode, acl);

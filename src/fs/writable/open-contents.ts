@@ -2,60 +2,68 @@
  * Files of the layer whose extents are in memory: the last ones that were used, and those with
  * something that is not in the layer yet. Others can be read again from their rows.
  */
+import { LruList } from "../lru-list.ts";
 import type { FileContents } from "./file-contents.ts";
 import type { Inode } from "./inode.ts";
 
 /** Files in memory beyond which those that can be read again go. */
-export const OPEN_CONTENTS_MAX = 1 << 15;
+const OPEN_CONTENTS_MAX = 1 << 15;
 
-/** How many are looked at for one that can go: those that cannot are put to the end. */
+/** How many are looked at for one that can go: those that cannot count as used. */
 const LOOKS_MAX = 8;
 
 export class OpenContents {
   readonly #max: number;
-  /** The one that was used longest ago first. */
-  readonly #inodes = new Set<Inode>();
-  #newest: Inode | undefined;
+  /** By cell, from 1 on: `Inode.openCell`. */
+  readonly #inodes: (Inode | undefined)[] = [undefined];
+  readonly #freeCells: number[] = [];
+  readonly #order = new LruList();
 
   constructor(max = OPEN_CONTENTS_MAX) {
     this.#max = max;
   }
 
   add(inode: Inode, contents: FileContents): void {
+    const cell = this.#freeCells.pop() ?? this.#inodes.length;
+    this.#inodes[cell] = inode;
+    this.#order.add(cell);
     inode.contents = contents;
-    this.#inodes.add(inode);
-    this.#newest = inode;
-    if (this.#inodes.size > this.#max) this.#relieve();
+    inode.openCell = cell;
+    if (this.#isFull) this.#relieve(cell);
+  }
+
+  get #isFull(): boolean {
+    return this.#inodes.length - 1 - this.#freeCells.length > this.#max;
   }
 
   /** It is being used. */
   touch(inode: Inode): void {
-    if (this.#newest === inode || this.#inodes.size * 2 < this.#max) return;
-    this.#newest = inode;
-    this.#inodes.delete(inode);
-    this.#inodes.add(inode);
+    this.#order.touch(inode.openCell);
   }
 
   remove(inode: Inode): void {
-    if (inode.contents === undefined) return;
-    this.#inodes.delete(inode);
-    if (this.#newest === inode) this.#newest = undefined;
+    const cell = inode.openCell;
+    if (cell === 0) return;
+    this.#order.remove(cell);
+    this.#inodes[cell] = undefined;
+    this.#freeCells.push(cell);
+    inode.openCell = 0;
   }
 
-  #relieve(): void {
-    let looks = 0;
-    for (const inode of this.#inodes) {
-      if (looks++ === LOOKS_MAX) return;
-      const { contents } = inode;
-      this.#inodes.delete(inode);
-      if (contents === undefined) continue;
-      if (contents.isSettled && inode !== this.#newest && !inode.dirty) {
+  /** Lets go of those that can be read again; not of the one in `newest`, which is about to be used. */
+  #relieve(newest: number): void {
+    for (let looks = 0; looks < LOOKS_MAX && this.#isFull; looks++) {
+      const cell = this.#order.oldest;
+      const inode = this.#inodes[cell];
+      const contents = inode?.contents;
+      if (cell === newest || inode === undefined || contents === undefined) return;
+      if (contents.isSettled && !inode.dirty) {
+        this.remove(inode);
         inode.size = contents.size;
         inode.allocated = contents.allocatedBytes;
         inode.contents = undefined;
-        if (this.#inodes.size <= this.#max) return;
       } else {
-        this.#inodes.add(inode);
+        this.#order.touch(cell);
       }
     }
   }

@@ -34,7 +34,8 @@ const CAPABILITY = "security.capability";
 
 const RWX_BITS = 0o777;
 
-const NO_XATTRS: ReadonlyMap<string, Uint8Array> = new Map();
+/** Of an inode that has none: `Inode.xattrs` of all of those, never written to. */
+export const NO_XATTRS: ReadonlyMap<string, Uint8Array> = new Map();
 
 export class Xattrs {
   readonly #reader: LayerReader;
@@ -56,14 +57,23 @@ export class Xattrs {
     return inode.id === NO_ID ? NO_XATTRS : this.#load(inode);
   }
 
-  #load(inode: Inode): Map<string, Uint8Array> {
+  #load(inode: Inode): ReadonlyMap<string, Uint8Array> {
     if (inode.xattrs !== undefined) return inode.xattrs;
-    inode.xattrs = new Map();
     const rows = inode.stored ? this.#reader.xattrs(inode.id) : [];
+    inode.xattrs = NO_XATTRS;
     for (const { name, value } of rows) {
-      if (value !== undefined) inode.xattrs.set(textOf(name, 0, name.length), value);
+      if (value !== undefined) this.#own(inode).set(textOf(name, 0, name.length), value);
     }
     return inode.xattrs;
+  }
+
+  /** Those of an inode, to be changed. */
+  #own(inode: Inode): Map<string, Uint8Array> {
+    const loaded = this.#load(inode);
+    if (loaded !== NO_XATTRS) return loaded as Map<string, Uint8Array>;
+    const own = new Map<string, Uint8Array>();
+    inode.xattrs = own;
+    return own;
   }
 
   /** setxattr(2). 0 or a negated errno. */
@@ -131,13 +141,13 @@ export class Xattrs {
 
   #put(inode: Inode, name: string, value: Uint8Array): void {
     this.#edits.materialise(inode);
-    this.#load(inode).set(name, value);
+    this.#own(inode).set(name, value);
     this.#changes.xattr(inode, name, value);
   }
 
   #remove(inode: Inode, name: string): boolean {
     if (!this.of(inode).has(name)) return false;
-    this.#load(inode).delete(name);
+    this.#own(inode).delete(name);
     this.#changes.xattr(inode, name, undefined);
     return true;
   }
