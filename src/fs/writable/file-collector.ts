@@ -49,10 +49,10 @@ export class FileCollector {
     return this.#runs.slice(0, this.#runCount * RUN);
   }
 
-  /** Lists a file's dirty blocks. */
-  addBlocks(body: FileBody): void {
+  /** Lists up to `most` dirty blocks of a file, those that came last. */
+  addBlocks(body: FileBody, most: number): void {
     const blocks = this.#blocks;
-    for (let at = this.#gather(body); at < blocks.length; ) {
+    for (let at = this.#gather(body, most); at < blocks.length; ) {
       const first = blocks[at]!;
       let end = at + 1;
       while (end < blocks.length && blocks[end] === first + (end - at)) end += 1;
@@ -68,14 +68,15 @@ export class FileCollector {
   }
 
   /** Puts the dirty blocks' numbers, ascending, to the end of the scratch; gives the first's index. */
-  #gather(body: FileBody): number {
+  #gather(body: FileBody, most: number): number {
     const blocks = this.#blocks;
     let at = blocks.length;
+    const end = Math.max(0, at - most);
     if (body.cell === 0) return at;
     const { cache } = this.#parts;
     let sorted = true;
     // The last to come is the first of the list: what is written in order is in order here.
-    for (let slot = cache.first(body.cell); slot >= 0; slot = cache.after(slot)) {
+    for (let slot = cache.first(body.cell); slot >= 0 && at > end; slot = cache.after(slot)) {
       if (cache.states[slot] !== DIRTY) continue;
       const block = cache.blocks[slot]!;
       if (at < blocks.length && block > blocks[at]!) sorted = false;

@@ -29,6 +29,8 @@ import type { OpenBase } from "./referred-blobs.ts";
  * stays in it for a second; as much again may be on its way to the disk meanwhile.
  */
 const FLUSH_SHARE = 3 / 8;
+/** Blocks of a batch that memory pressure makes: requests stand still while it is put together. */
+const BATCH_BLOCKS = 4096;
 /** Batches under way beyond which memory pressure makes no more of them. */
 const BATCHES_MAX = 2;
 
@@ -134,7 +136,7 @@ export class LayerContents {
   /** Hands out all that has changed since the last time, for the batch `id`. */
   collect(id: number): CollectedContents {
     const { changed, room } = this.#parts;
-    const writes = this.collectBlocks(id);
+    const writes = this.collectBlocks(id, Number.POSITIVE_INFINITY);
     for (const body of changed) {
       this.#collector.addPieces(body);
       body.lastBatch = id;
@@ -145,14 +147,19 @@ export class LayerContents {
   }
 
   /**
-   * Hands out only the bytes that wait in memory, for a batch that has nothing else: that gives memory
-   * back, and leaves the layer's rows as they were. What has changed still waits to be collected.
+   * Hands out only bytes that wait in memory, `most` blocks of them, for a batch that has nothing else:
+   * that gives memory back, and leaves the layer's rows as they were. What has changed still waits to
+   * be collected.
    */
-  collectBlocks(id: number): Float64Array {
+  collectBlocks(id: number, most = BATCH_BLOCKS): Float64Array {
     const { changed, room } = this.#parts;
     const collector = this.#collector;
     collector.begin();
-    for (const body of changed) collector.addBlocks(body);
+    for (const body of changed) {
+      const left = most - collector.slots.length;
+      if (left === 0) break;
+      collector.addBlocks(body, left);
+    }
     const { slots, grownBytes, runs } = collector;
     room.fly(grownBytes);
     this.#flights.push({ id, slots, grownBytes });

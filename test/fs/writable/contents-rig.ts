@@ -77,10 +77,10 @@ export class ContentsRig {
     this.#submitted.push({ id, durable, note, ...this.contents.collect(id) });
   }
 
-  /** A batch of bytes only. */
-  collectBlocks(note: unknown): void {
+  /** A batch of bytes only, of `most` blocks. */
+  collectBlocks(most: number, note: unknown): void {
     const id = this.#nextBatch++;
-    const writes = this.contents.collectBlocks(id);
+    const writes = this.contents.collectBlocks(id, most);
     const freed = new Float64Array(0);
     this.#submitted.push({ id, durable: false, note, writes, freed, pieces: [] });
   }

@@ -192,7 +192,8 @@ export class RandomContents {
   }
 
   #collectBlocks(): void {
-    this.rig.collectBlocks({ state: this.#state(), withRows: false } satisfies Made);
+    const most = 1 + this.#below(this.#below(2) === 0 ? 20 : 1000);
+    this.rig.collectBlocks(most, { state: this.#state(), withRows: false } satisfies Made);
     this.#count("collect blocks");
   }
 
