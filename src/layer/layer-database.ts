@@ -12,7 +12,7 @@ import { databasePath, LAYER_APPLICATION_ID, LAYER_FORMAT } from "./layer-files.
 import type { LayerMeta } from "./layer-schema.ts";
 
 /** How long a statement waits for another process that is just committing. */
-const BUSY_MILLISECONDS = 20_000;
+export const BUSY_MILLISECONDS = 20_000;
 
 /** "read": changes nothing. "write": the caller holds the layer's lock. */
 export type LayerMode = "read" | "write";

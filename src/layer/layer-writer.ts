@@ -8,7 +8,7 @@ import { punchHole, syncRange } from "node-vhost-user";
 import { ENOSPC } from "../base/errno.ts";
 import type { Logger } from "../base/logger.ts";
 import type { LayerBatch } from "./batch.ts";
-import { openLayerDatabase } from "./layer-database.ts";
+import { BUSY_MILLISECONDS, openLayerDatabase } from "./layer-database.ts";
 import { layerErrno } from "./layer-failure.ts";
 import { dataPath, walPath } from "./layer-files.ts";
 import { type LayerRoom, layerRoom, walBytes } from "./layer-room.ts";
@@ -79,10 +79,10 @@ export class LayerWriter implements Disposable {
     try {
       const overwrites = !this.#unsynced && batch.pieces.length === 0;
       this.#writeContents(batch.writes);
-      if (batch.durable && !(overwrites && hasRows(batch) && this.#pushContents(batch.writes))) {
-        this.#syncContents();
-      }
-      this.#commit(batch);
+      const rides = batch.durable && overwrites && hasRows(batch) && this.#overwritesInPlace;
+      if (rides) this.#pushContents(batch.writes, false);
+      else if (batch.durable) this.#syncContents();
+      this.#commit(batch, rides);
       this.#remember(batch.freed);
       if (this.room.freeBytes < LOW_BYTES) this.#spare();
       this.room = layerRoom(this.#directory);
@@ -153,15 +153,12 @@ export class LayerWriter implements Disposable {
   /**
    * The disk takes what was overwritten in place, as far as its own cache: the sync of the log that
    * follows flushes that, too, so that an fsync(2) of the guest costs one flush instead of two.
-   * False: it cannot be done so.
    */
-  #pushContents(writes: Float64Array): boolean {
-    if (!this.#overwritesInPlace) return false;
+  #pushContents(writes: Float64Array, wait: boolean): void {
     for (let at = 0; at < writes.length; at += 3) {
-      if (!syncRange(this.#fd, writes[at + 2]!, writes[at + 1]!)) return false;
+      if (!syncRange(this.#fd, writes[at + 2]!, writes[at + 1]!, wait)) this.#syncContents();
     }
-    this.#unsynced = false;
-    return true;
+    if (wait) this.#unsynced = false;
   }
 
   #syncContents(): void {
@@ -170,10 +167,14 @@ export class LayerWriter implements Disposable {
     this.#unsynced = false;
   }
 
-  /** A durable transaction has all before it durable, too; without rows there may be no need of it. */
-  #commit(batch: LayerBatch): void {
+  /**
+   * A durable transaction has all before it durable, too; without rows there may be no need of it.
+   * With `rides` it has the contents of the batch durable besides.
+   */
+  #commit(batch: LayerBatch, rides: boolean): void {
     if (!hasRows(batch) && !(batch.durable && this.#undurable)) return;
     this.#rows.apply(batch);
+    if (rides) this.#pushContents(batch.writes, true);
     if (batch.durable) this.#log.sync();
     this.#undurable = !batch.durable;
   }
@@ -198,8 +199,10 @@ export class LayerWriter implements Disposable {
     }
   }
 
+  /** A command that reads an old state, which may take minutes, is not waited for. */
   #checkpoint(mode: "PASSIVE" | "TRUNCATE"): void {
-    this.#database.exec(`PRAGMA wal_checkpoint(${mode})`);
+    const wait = (milliseconds: number) => `PRAGMA busy_timeout = ${milliseconds}`;
+    this.#database.exec(`${wait(0)}; PRAGMA wal_checkpoint(${mode}); ${wait(BUSY_MILLISECONDS)}`);
   }
 
   #fail(error: unknown): void {

@@ -197,3 +197,19 @@ test.skipIf(!mayMount)(
     expect(layer.device.reader.xattrs(2)).toHaveLength(0);
   },
 );
+
+test("a writer that ends waits for no command that still reads an old state", () => {
+  const opened = openWriter();
+  opened.write({ inodes: [inodeRow(1)] });
+  const database = openLayerDatabase(opened.directory, "read");
+  onTestFinished(() => database.close());
+  database.exec("BEGIN");
+  const count = () => database.prepare("SELECT count(*) AS n FROM inodes").get();
+  expect(count()).toEqual({ n: 1 });
+  opened.write({ inodes: [inodeRow(2)] });
+  // The log is cut then, unless somebody reads what is in it.
+  opened.reopen();
+  expect(count()).toEqual({ n: 1 });
+  database.exec("COMMIT");
+  expect(count()).toEqual({ n: 2 });
+}, 10_000);
