@@ -462,7 +462,7 @@ describe("a read-only share", () => {
     // biome-ignore lint/performance/noDynamicNamespaceImportAccess: the table names opcodes
     const opcode = op[`FUSE_${name}`];
     // Enough for the fixed arguments of each, and two names.
-    const body = Buffer.concat([Buffer.alloc(64), Buffer.from("a\0b\0")]);
+    const body = Buffer.concat([Buffer.alloc(96), Buffer.from("a\0b\0")]);
     expect(fuse.request(opcode, FUSE_ROOT_ID, [body], 256).error).toBe(-errno.EROFS);
   });
 
