@@ -140,11 +140,12 @@ describe("syncRange()", () => {
     const path = file("synced", 4 * PAGE);
     const fd = openSync(path, "r+");
     try {
-      expect(syncRange(fd, PAGE, 2 * PAGE)).toBe(true);
+      expect(syncRange(fd, PAGE, 2 * PAGE, false)).toBe(true);
+      expect(syncRange(fd, PAGE, 2 * PAGE, true)).toBe(true);
     } finally {
       closeSync(fd);
     }
-    expect(syncRange(-1, 0, PAGE)).toBe(false);
+    expect(syncRange(-1, 0, PAGE, true)).toBe(false);
   });
 });
 
