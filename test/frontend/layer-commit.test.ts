@@ -11,8 +11,8 @@ import { SyntheticVmm } from "./synthetic-vmm.ts";
 import { WritableClient } from "./writable-client.ts";
 
 /** What a guest writes to, which is large enough for a commit to take some time. */
-const LARGE_BYTES = 24 * 1024 * 1024;
-const COMMIT_MILLISECONDS_MAX = 40_000;
+const LARGE_BYTES = 12 * 1024 * 1024;
+const COMMIT_MILLISECONDS_MAX = 50_000;
 
 interface Share {
   readonly store: string;
@@ -80,11 +80,12 @@ test("a commit is the tree between two requests of a guest that goes on writing"
     number += 1;
     client.write(first, 0, generation(number));
     // Written over again and again, in place where nobody holds it.
-    client.write(large, (number % 5000) * 4096, generation(number));
-    client.create(FUSE_ROOT_ID, `n${number}`);
+    client.write(large, (number % 2500) * 4096, generation(number));
+    if (number % 16 === 0) client.create(FUSE_ROOT_ID, `n${number}`);
     client.write(second, 0, generation(number));
+    sleep(1); // the commit wants a processor, too
   };
-  for (let count = 0; count < 300; count += 1) step();
+  for (let count = 0; count < 400; count += 1) step();
   client.syncfs();
   const before = number;
   const said = JSON.parse(during(["layer", "commit", layer, "--name", "after", "--json"], step));
@@ -102,11 +103,11 @@ test("a commit is the tree between two requests of a guest that goes on writing"
   expect(inSecond.equals(generation(b))).toBe(true);
   const names = execFileSync("ls", [tree], { encoding: "utf8" }).split("\n");
   const made = names.filter((name) => /^n\d+$/.test(name)).length;
-  expect([a, a - 1]).toContain(made);
+  expect([Math.floor(a / 16), Math.floor(b / 16)]).toContain(made);
   const bytes = Buffer.from(noise(LARGE_BYTES, 1));
-  for (let done = 1; done <= b; done += 1) generation(done).copy(bytes, (done % 5000) * 4096);
+  for (let done = 1; done <= b; done += 1) generation(done).copy(bytes, (done % 2500) * 4096);
   const found = readFileSync(join(tree, "large"));
-  if (a > b) found.copy(bytes, (a % 5000) * 4096, (a % 5000) * 4096, (a % 5000) * 4096 + 4096);
+  if (a > b) found.copy(bytes, (a % 2500) * 4096, (a % 2500) * 4096, (a % 2500) * 4096 + 4096);
   expect(Buffer.compare(found, bytes)).toBe(0);
   expect(readFileSync(join(tree, "sub/kept"), "utf8")).toBe("kept");
 });
