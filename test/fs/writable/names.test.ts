@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { NodeId } from "../../../src/base/brands.ts";
-import { EEXIST, EISDIR, ENOENT, ENOTEMPTY, ESTALE } from "../../../src/base/errno.ts";
+import { EEXIST, EISDIR, ENFILE, ENOENT, ENOTEMPTY, ESTALE } from "../../../src/base/errno.ts";
 import { MISSING } from "../../../src/base/missing.ts";
 import { FOREVER } from "../../../src/fuse/file-system.ts";
 import { FakeStore } from "../fake-store.ts";
@@ -272,5 +272,18 @@ describe("names of a writable share", () => {
     const left = kernel.walk("file").attributes;
     expect([left.mode, left.rdev, left.nlink]).toEqual([0o020000, 0, 1]);
     expect(kernel.walk("moved").attributes.size).toBe(11);
+  });
+
+  it("inodes are bounded: ENFILE, until the kernel forgets some", () => {
+    const { store, root } = base();
+    const { kernel, fs } = shareOf(store, root, undefined, { maxInodes: 4 });
+    const known = ["file", "link", "program"].map((name) => kernel.walk(name).nodeid);
+    expect(kernel.lookup(ROOT, "branch")).toBe(-ENFILE);
+    expect(() => kernel.create(ROOT, "new")).toThrow(String(-ENFILE));
+    expect(kernel.rename(ROOT, "branch", ROOT, "moved")).toBe(-ENFILE);
+    fs.forget(known[0] as NodeId, 1);
+    expect(kernel.lookup(ROOT, "branch")).toBe(0);
+    kernel.flush();
+    expect(kernel.namesIn(ROOT).sort()).toEqual(["branch", "file", "link", "program"]);
   });
 });

@@ -41,6 +41,7 @@ export class RandomTree {
   #submitted: ModelInode[] = [];
   /** And when the last settled one was. */
   #settled: ModelInode;
+  #isHeld = false;
   /** Nodeids that were looked up and not forgotten. */
   #lookedUp: NodeId[] = [];
 
@@ -82,6 +83,7 @@ export class RandomTree {
       "settle",
       "settle",
       "forget",
+      "hold",
     ] as const;
     const rare = this.#random(400);
     if (rare === 0) this.#crash();
@@ -117,6 +119,13 @@ export class RandomTree {
         return;
       case "settle":
         this.#settle();
+        return;
+      case "hold":
+        // A commit begins, or, if one is under way, ends.
+        this.#isHeld = !this.#isHeld;
+        if (this.#isHeld) this.share.layer.hold();
+        else this.share.layer.release();
+        kernel.changes.layerChanged();
         return;
       case "forget":
         for (const node of this.#lookedUp.splice(0)) kernel.fs.forget(node, 1);
@@ -313,6 +322,7 @@ export class RandomTree {
 
   #crash(): void {
     this.share = afterCrash(this.#store, this.#root, this.share, this.#options);
+    this.#isHeld = false;
     this.#lookedUp = [];
     this.#submitted = [];
     this.model = structuredClone(this.#settled);
