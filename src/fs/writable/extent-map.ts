@@ -131,9 +131,22 @@ export class ExtentMap {
    * was there. The current extent is void then.
    */
   put(start: number, end: number, tag: number, source: number, listener: CutListener): void {
-    this.#cut(start, end, listener);
+    if (this.#isBeyond(start)) {
+      this.#leaf = this.#leaves.length;
+      this.#index = 0;
+      this.#show();
+    } else {
+      this.#cut(start, end, listener);
+      this.seek(start);
+    }
     if (tag !== HOLE) this.#insert(start, end, tag, source);
     this.#isShown = false;
+  }
+
+  /** Whether all extents end by `offset`. */
+  #isBeyond(offset: number): boolean {
+    const leaf = this.#leaves[this.#leaves.length - 1];
+    return leaf === undefined || leaf.entries[(leaf.count - 1) * WIDTH + END]! <= offset;
   }
 
   #show(): void {
@@ -219,8 +232,8 @@ export class ExtentMap {
     this.#show();
   }
 
+  /** Nothing is in the way, and the current extent is the one behind. */
   #insert(start: number, end: number, tag: number, source: number): void {
-    this.seek(start);
     const meetsNext =
       this.start === end && continues(this.tag, this.source, tag, source, end - start);
     if (this.previous()) {

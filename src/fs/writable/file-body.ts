@@ -25,8 +25,9 @@ export class FileBody implements CutListener {
   bareBlocks = 0;
   /** The last batch that had something of it. */
   lastBatch = 0;
-  /** Pieces whose rows are to be written. */
-  readonly changedPieces = new Set<number>();
+  /** Pieces whose rows are to be written; the last one that was found changed. */
+  readonly #changedPieces = new Set<number>();
+  #changedLast = -1;
 
   constructor(parts: ContentsParts, id: number, size: number, originBytes: number) {
     this.parts = parts;
@@ -123,10 +124,14 @@ export class FileBody implements CutListener {
     this.parts.changed.add(this);
   }
 
-  /** The tag of an extent at `offset`, or HOLE. */
-  tagAt(offset: number): number {
-    this.map.seek(offset);
-    return this.map.start <= offset ? this.map.tag : HOLE;
+  get changedPieces(): Iterable<number> {
+    return this.#changedPieces;
+  }
+
+  /** Their rows are written, or nobody wants them. */
+  forgetChanges(): void {
+    this.#changedPieces.clear();
+    this.#changedLast = -1;
   }
 
   #drop(slot: number): void {
@@ -137,9 +142,10 @@ export class FileBody implements CutListener {
 
   #mark(start: number, end: number): void {
     const last = Math.floor((end - 1) / PIECE_BYTES);
-    for (let piece = Math.floor(start / PIECE_BYTES); piece <= last; piece += 1) {
-      this.changedPieces.add(piece);
-    }
+    const first = Math.floor(start / PIECE_BYTES);
+    if (first === last && first === this.#changedLast) return;
+    for (let piece = first; piece <= last; piece += 1) this.#changedPieces.add(piece);
+    this.#changedLast = last;
     this.parts.changed.add(this);
   }
 }

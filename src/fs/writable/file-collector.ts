@@ -64,7 +64,7 @@ export class FileCollector {
   /** Encodes a file's changed pieces. */
   addPieces(body: FileBody): void {
     for (const piece of body.changedPieces) this.#encode(body, piece);
-    body.changedPieces.clear();
+    body.forgetChanges();
   }
 
   /** Puts the dirty blocks' numbers, ascending, to the end of the scratch; gives the first's index. */

@@ -140,7 +140,7 @@ export class FileContents {
     body.dropBlocks(0, Number.POSITIVE_INFINITY);
     body.put(0, Number.POSITIVE_INFINITY, HOLE, 0);
     body.size = 0;
-    body.changedPieces.clear();
+    body.forgetChanges();
     body.parts.changed.delete(body);
   }
 
