@@ -19,6 +19,11 @@ export interface TestLayer {
 
 /** Where a layer can be made; removed with the test. */
 export function testLayer(folder = temporaryFolder()): TestLayer {
+  return makeTestLayer(folder);
+}
+
+/** The same in a folder that stays. */
+export function makeTestLayer(folder: string): TestLayer {
   const storeDirectory = join(folder, "store");
   const directory = join(folder, "layer");
   mkdirSync(storeDirectory, { recursive: true });
