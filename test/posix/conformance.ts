@@ -68,8 +68,11 @@ function scriptFor(fileSystems: readonly FileSystem[], groups: readonly string[]
   for (const name of fileSystems) {
     const at = `/mnt/${name}`;
     lines.push(`echo "@section ${name}"`, `mkdir ${at}`, `${mountCommand(name, at)} || exit 3`);
-    if (name === "tmpfs" || name === "ext4") lines.push(`/posix --make-before ${at} || exit 4`);
-    lines.push(`/posix --own-machine ${at} ${groups.map((group) => `'${group}'`).join(" ")}`);
+    const isGuestsOwn = name === "tmpfs" || name === "ext4";
+    if (isGuestsOwn) lines.push(`/posix --make-before ${at} || exit 4`);
+    // A control tells whether a case is right, which takes no forgetting.
+    const options = isGuestsOwn ? "" : "--set-clock --forget";
+    lines.push(`/posix ${options} ${at} ${groups.map((group) => `'${group}'`).join(" ")}`);
   }
   return [...lines, 'echo "@section end"', "exit 0", ""].join("\n");
 }

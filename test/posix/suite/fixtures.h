@@ -49,13 +49,14 @@ const char *long_path(size_t length, const char *name);
 #define PATH_BYTES_MAX 4095
 
 /* The kernel drops names, attributes and contents that it remembers, so that what comes next is
- * answered by the file system. Only on a machine of our own; else nothing. */
+ * answered by the file system. Does nothing unless it was allowed: it is for a machine of our own. */
 void forget(void);
+void allow_forgetting(void);
 
 /* What a moment later is stamped is stamped later. */
 void later(void);
-/* Finds how far the clock of the file system is from ours, and sets ours on our own machine. */
-int measure_clock(const char *directory, int own_machine);
+/* Finds how far the clock of the file system is from ours, and sets ours where that is allowed. */
+int measure_clock(const char *directory, int may_set);
 
 #define A_TIME 1u
 #define M_TIME 2u

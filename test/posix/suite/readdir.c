@@ -4,7 +4,7 @@
 
 #define GROUP "readdir"
 
-#define MANY 600
+#define MANY 300
 #define NAMES_MAX 4096
 
 /* How often each of n0, n1, … is met between here and the end; anything unknown is a fault. */
