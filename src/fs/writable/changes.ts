@@ -1,5 +1,6 @@
 /** What has changed in a layer's inodes and names since the last batch. */
 import type { LayerBatch } from "../../layer/batch.ts";
+import type { LayerReader } from "../../layer/layer-port.ts";
 import type { EntryRow, InodeRow, Origin, XattrRow } from "../../layer/rows.ts";
 import { CLEAN, type Inode } from "./inode.ts";
 import { bytesOf, type NameEntry, WHITEOUT } from "./name-table.ts";
@@ -24,7 +25,13 @@ export class Changes {
   #inodes: Inode[] = [];
   #entries: NameEntry[] = [];
   #xattrs: XattrChange[] = [];
-  #xattrBytes = 0;
+  readonly #reader: LayerReader;
+  /** Of values and targets among them. */
+  #longBytes = 0;
+
+  constructor(reader: LayerReader) {
+    this.#reader = reader;
+  }
 
   get isEmpty(): boolean {
     return this.count === 0;
@@ -37,7 +44,7 @@ export class Changes {
 
   /** Bytes that the rows will take in the layer, roughly. */
   get bytes(): number {
-    return this.count * ROW_BYTES + this.#xattrBytes;
+    return this.count * ROW_BYTES + this.#longBytes;
   }
 
   /** Attributes of the inode have changed, or it has gone. */
@@ -45,6 +52,7 @@ export class Changes {
     if (inode.dirty) return;
     inode.dirtyAt = this.#inodes.length;
     this.#inodes.push(inode);
+    this.#longBytes += inode.target?.length ?? 0;
   }
 
   /** An inode has gone: there is nothing to be written of what no batch ever had. */
@@ -71,7 +79,7 @@ export class Changes {
   xattr(inode: Inode, name: string, value: Uint8Array | undefined): void {
     this.inode(inode);
     this.#xattrs.push({ inode, name, value });
-    this.#xattrBytes += name.length + (value?.length ?? 0);
+    this.#longBytes += name.length + (value?.length ?? 0);
   }
 
   /** Makes rows of all of it for the batch `id`, and begins anew. `touched` gets the inodes. */
@@ -82,7 +90,7 @@ export class Changes {
       inode.dirtyAt = CLEAN;
       inode.changedIn = id;
       touched.push(inode);
-      if (!inode.gone) inodes.push(inodeRow(inode));
+      if (!inode.gone) inodes.push(inodeRow(inode, this.#targetOf(inode)));
       else if (inode.stored) removedInodes.push(inode.id);
       inode.stored = !inode.gone;
     }
@@ -99,8 +107,14 @@ export class Changes {
     this.#inodes = [];
     this.#entries = [];
     this.#xattrs = [];
-    this.#xattrBytes = 0;
+    this.#longBytes = 0;
     return { inodes, removedInodes, entries, removedEntries, xattrs };
+  }
+
+  /** Of a symlink: it never changes, so that what is not in memory is in the row that it has. */
+  #targetOf(inode: Inode): Uint8Array | undefined {
+    if (inode.target !== undefined || !inode.isSymlink) return inode.target;
+    return this.#reader.inode(inode.id)?.target;
   }
 }
 
@@ -114,7 +128,7 @@ function takeOut<Item extends { dirtyAt: number }>(items: Item[], item: Item): v
   item.dirtyAt = CLEAN;
 }
 
-function inodeRow(inode: Inode): InodeRow {
+function inodeRow(inode: Inode, target: Uint8Array | undefined): InodeRow {
   return {
     id: inode.id,
     mode: inode.mode,
@@ -130,7 +144,7 @@ function inodeRow(inode: Inode): InodeRow {
     ctime: { seconds: inode.ctimeSeconds, nanoseconds: inode.ctimeNanoseconds },
     btime: { seconds: inode.btimeSeconds, nanoseconds: inode.btimeNanoseconds },
     origin: originOf(inode),
-    target: inode.target,
+    target,
   };
 }
 

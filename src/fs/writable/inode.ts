@@ -69,7 +69,7 @@ export class Inode {
   /** `size` and `executable` of the node that lies beneath. */
   originSize = 0;
   originExecutable = false;
-  /** Of a symlink. */
+  /** Of a symlink of the base, or one that is not in the layer yet. */
   target: Uint8Array | undefined = undefined;
 
   /** When a file was made or written to, in seconds since the epoch, as far as that is in memory. */
@@ -90,6 +90,9 @@ export class Inode {
   names: LayerNames | undefined = undefined;
   /** Extended attributes by name, if it can have any and they were asked for. */
   xattrs: ReadonlyMap<string, Uint8Array> | undefined = undefined;
+
+  /** Bytes of `xattrs`, as XattrMemory counts them. */
+  xattrBytes = 0;
 
   /** Inodes in memory whose `entry` is in this directory: it stays as long as they do. */
   children = 0;

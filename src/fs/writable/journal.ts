@@ -19,8 +19,12 @@ const AGE_MILLISECONDS = 1000;
 /** So many changed rows are written at once, whatever their age. */
 export const ROWS_TO_WRITE = 8192;
 
+/** And rows with so many bytes of long values. */
+const ROW_BYTES_TO_WRITE = 4 * 1024 * 1024;
+
 /** With so many, what makes more of them waits. */
 export const ROWS_MAX = 65536;
+const ROW_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Batches under way at a time: one is being written while the next waits its turn. */
 const BATCHES_MAX = 2;
@@ -91,7 +95,7 @@ export class Journal implements LayerEvents {
 
   /** So much waits to be written that nothing should be added. */
   get isFull(): boolean {
-    return this.#changes.count >= ROWS_MAX;
+    return this.#changes.count >= ROWS_MAX || this.#changes.bytes >= ROW_BYTES_MAX;
   }
 
   /** Bytes that rows take, those that are not written yet included. */
@@ -102,8 +106,13 @@ export class Journal implements LayerEvents {
   /** Writes what should not wait for its age. To be called after every change. */
   relieve(): void {
     if (this.#contents.mustFlushDurably) this.#press(true);
-    else if (this.#changes.count >= ROWS_TO_WRITE) this.#press(false);
+    else if (this.#areRowsDue) this.#press(false);
     else if (this.#contents.mustFlush) this.#pressBytes();
+  }
+
+  get #areRowsDue(): boolean {
+    const { count, bytes } = this.#changes;
+    return count >= ROWS_TO_WRITE || bytes >= ROW_BYTES_TO_WRITE;
   }
 
   #press(durable: boolean): void {
@@ -184,11 +193,17 @@ export class Journal implements LayerEvents {
     // What a failed layer has not taken stays in memory: it can be read there still.
     if (this.#failed === 0) this.#tree.settled = id;
     this.#contents.settled(id, durable, errno);
-    for (const inode of batch.touched) this.#tree.dropUnused(inode);
+    for (const inode of batch.touched) this.#settle(inode);
     this.#tree.relieve();
     this.#pump();
     this.relieve();
     this.onProgress?.(errno === 0 ? this.#durable : this.#submitted + 1, errno);
+  }
+
+  /** What the layer has of an inode now need not be in memory. */
+  #settle(inode: Inode): void {
+    if (!inode.dirty && inode.changedIn <= this.#tree.settled) inode.target = undefined;
+    this.#tree.dropUnused(inode);
   }
 
   #fail(errno: number): void {

@@ -27,13 +27,14 @@ export interface LayerStateOptions {
   readonly logger: Logger;
   readonly now: () => number;
   readonly maxOpenFiles: number | undefined;
+  readonly maxXattrBytes: number | undefined;
 }
 
 export class LayerState {
   readonly inodes: InodeSet;
   readonly tree: Tree;
   readonly blobs: BaseBlobs;
-  readonly changes = new Changes();
+  readonly changes: Changes;
   readonly clock: Clock;
   readonly edits: Edits;
   readonly xattrs: Xattrs;
@@ -43,18 +44,23 @@ export class LayerState {
   readonly #port: LayerPort;
   readonly #logger: Logger;
 
-  constructor({ port, inodes, tree, blobs, logger, now, maxOpenFiles }: LayerStateOptions) {
+  constructor(options: LayerStateOptions) {
+    const { port, inodes, tree, blobs, logger, now, maxOpenFiles, maxXattrBytes } = options;
     this.#opened = new OpenContents(maxOpenFiles);
     this.inodes = inodes;
     this.tree = tree;
     this.blobs = blobs;
     this.clock = new Clock(now);
+    this.changes = new Changes(port.reader);
     const { changes } = this;
     const { nextInode } = port.reader;
     const edits = new Edits(tree, changes, nextInode, (inode) => this.#discard(inode));
-    tree.dropped = (inode) => this.#opened.remove(inode);
+    tree.dropped = (inode) => {
+      this.#opened.remove(inode);
+      this.xattrs.forget(inode);
+    };
     this.edits = edits;
-    this.xattrs = new Xattrs(port.reader, changes, edits);
+    this.xattrs = new Xattrs(port.reader, changes, edits, tree, maxXattrBytes);
     const contents = new LayerContents(port, (digest, size) => blobs.open(digest, size));
     this.contents = contents;
     this.journal = new Journal({ port, contents, changes, edits, tree, logger });
@@ -119,6 +125,11 @@ export class LayerState {
       this.#logger.log("error", "the layer's extents are damaged", { inode: id, reason });
       return -EIO;
     }
+  }
+
+  /** Where a symlink leads, or -EIO. */
+  targetOf(inode: Inode): Uint8Array | number {
+    return inode.target ?? this.#port.reader.inode(inode.id)?.target ?? -EIO;
   }
 
   /** The inode is removed: the room of its contents is free. */

@@ -329,7 +329,6 @@ function setRow(inode: Inode, row: InodeRow): void {
   inode.ctimeNanoseconds = row.ctime.nanoseconds;
   inode.btimeSeconds = row.btime.seconds;
   inode.btimeNanoseconds = row.btime.nanoseconds;
-  inode.target = row.target;
   inode.stored = true;
   if (origin === undefined) return;
   inode.origin = textOf(origin.digest, 0, origin.digest.length);

@@ -5,7 +5,7 @@
  */
 import { randomInt } from "node:crypto";
 import type { NodeId } from "../../base/brands.ts";
-import { EINVAL, EIO, EISDIR, ENODATA, ENOENT, ENOTDIR, ESTALE } from "../../base/errno.ts";
+import { EINVAL, EISDIR, ENODATA, ENOENT, ENOTDIR, ESTALE } from "../../base/errno.ts";
 import { OnceLogger } from "../../base/once-logger.ts";
 import type { ByteSink } from "../../base/segments.ts";
 import {
@@ -78,8 +78,17 @@ export class WritableFileSystem implements FileSystem {
     this.#tree = new Tree(inodes, port.reader, this.#directories, logger, options.maxNames);
     const now = options.now ?? Date.now;
     const { blobs, tree } = { blobs: this.#blobs, tree: this.#tree };
-    const { maxOpenFiles } = options;
-    this.#state = new LayerState({ port, inodes, tree, blobs, logger, now, maxOpenFiles });
+    const { maxOpenFiles, maxXattrBytes } = options;
+    this.#state = new LayerState({
+      port,
+      inodes,
+      tree,
+      blobs,
+      logger,
+      now,
+      maxOpenFiles,
+      maxXattrBytes,
+    });
     this.#files = new FileOperations(this.#state);
     this.#listing = new LayerListing(this.#state);
     this.modifications = new LayerModifications(this.#state, this.#files);
@@ -153,9 +162,10 @@ export class WritableFileSystem implements FileSystem {
     const inode = this.#inodes.get(node);
     if (inode === undefined) return -ESTALE;
     if (!inode.isSymlink) return -EINVAL;
-    if (inode.target === undefined) return -EIO;
+    const target = this.#state.targetOf(inode);
+    if (typeof target === "number") return target;
     this.#files.touch(inode);
-    return sink.append(inode.target, 0, inode.target.length);
+    return sink.append(target, 0, target.length);
   }
 
   open(node: NodeId): number {

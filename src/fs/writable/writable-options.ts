@@ -24,6 +24,8 @@ export interface WritableFileSystemOptions {
   readonly maxNames?: number | undefined;
   /** Files of the layer whose extents are in memory. OPEN_CONTENTS_MAX by default. */
   readonly maxOpenFiles?: number | undefined;
+  /** Bytes of extended attributes in memory. XATTR_MEMORY_BYTES by default. */
+  readonly maxXattrBytes?: number | undefined;
   /** Bytes of parsed directories of the base kept. DIRECTORY_CACHE_BYTES by default. */
   readonly directoryCacheBytes?: number | undefined;
   /** Blob readers of the base kept. BLOB_READERS by default. */

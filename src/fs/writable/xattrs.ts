@@ -15,6 +15,8 @@ import type { Changes } from "./changes.ts";
 import type { Edits } from "./edits.ts";
 import { type Inode, NO_ID, S_ISGID } from "./inode.ts";
 import { textOf } from "./name-table.ts";
+import type { Tree } from "./tree.ts";
+import { XattrMemory } from "./xattr-memory.ts";
 
 /** setxattr(2): `flags`. */
 const XATTR_CREATE = 1;
@@ -41,11 +43,20 @@ export class Xattrs {
   readonly #reader: LayerReader;
   readonly #changes: Changes;
   readonly #edits: Edits;
+  readonly #tree: Tree;
+  readonly #memory: XattrMemory;
 
-  constructor(reader: LayerReader, changes: Changes, edits: Edits) {
+  constructor(reader: LayerReader, changes: Changes, edits: Edits, tree: Tree, maxBytes?: number) {
+    this.#memory = new XattrMemory(maxBytes);
+    this.#tree = tree;
     this.#reader = reader;
     this.#changes = changes;
     this.#edits = edits;
+  }
+
+  /** The inode goes from memory. */
+  forget(inode: Inode): void {
+    if (inode.xattrBytes > 0) this.#memory.forget(inode);
   }
 
   get(inode: Inode, name: string): Uint8Array | undefined {
@@ -60,11 +71,17 @@ export class Xattrs {
   #load(inode: Inode): ReadonlyMap<string, Uint8Array> {
     if (inode.xattrs !== undefined) return inode.xattrs;
     const rows = inode.stored ? this.#reader.xattrs(inode.id) : [];
-    inode.xattrs = NO_XATTRS;
-    for (const { name, value } of rows) {
-      if (value !== undefined) this.#own(inode).set(textOf(name, 0, name.length), value);
+    if (rows.length === 0) {
+      inode.xattrs = NO_XATTRS;
+      return NO_XATTRS;
     }
-    return inode.xattrs;
+    const xattrs = new Map<string, Uint8Array>();
+    for (const { name, value } of rows) {
+      if (value !== undefined) xattrs.set(textOf(name, 0, name.length), value);
+    }
+    inode.xattrs = xattrs;
+    this.#memory.note(inode, this.#tree.settled);
+    return xattrs;
   }
 
   /** Those of an inode, to be changed. */
@@ -143,12 +160,14 @@ export class Xattrs {
     this.#edits.materialise(inode);
     this.#own(inode).set(name, value);
     this.#changes.xattr(inode, name, value);
+    this.#memory.note(inode, this.#tree.settled);
   }
 
   #remove(inode: Inode, name: string): boolean {
     if (!this.of(inode).has(name)) return false;
     this.#own(inode).delete(name);
     this.#changes.xattr(inode, name, undefined);
+    this.#memory.note(inode, this.#tree.settled);
     return true;
   }
 

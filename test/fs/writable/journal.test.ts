@@ -180,4 +180,32 @@ describe("batches of a writable share", () => {
     const again = afterCrash(store, root, { kernel, fs, layer }).kernel;
     expect(again.walk("sparse").attributes.blocks).toBe(8);
   });
+
+  it("long attributes are written before they are many, and wait when they are too many", () => {
+    const { kernel, layer } = share();
+    const node = kernel.create(ROOT, "name");
+    const value = Buffer.alloc(60_000, 1);
+    let status = 0;
+    let count = 0;
+    for (; layer.batches.length === 0; count++) kernel.setxattr(node, "user.long", value);
+    expect(count * value.length).toBeLessThan(8 * 1024 * 1024);
+    for (; status === 0 && count < 10_000; count++) {
+      status = kernel.setxattr(node, "user.long", value);
+    }
+    expect(status).toBe(WAITING);
+    kernel.settle();
+    expect(kernel.setxattr(node, "user.long", "short")).toBe(0);
+    expect(kernel.xattr(node, "user.long")).toBe("short");
+  });
+
+  it("a symlink's target is the layer's to remember once it has it", () => {
+    const { kernel, store, root, fs, layer } = share();
+    const node = kernel.symlink(ROOT, "link", "where it leads");
+    kernel.flush();
+    expect(kernel.readlink(node).toString()).toBe("where it leads");
+    expect(kernel.link(node, ROOT, "second")).toBe(0);
+    kernel.flush();
+    const again = afterCrash(store, root, { kernel, fs, layer }).kernel;
+    expect(again.readlink(again.walk("second").nodeid).toString()).toBe("where it leads");
+  });
 });

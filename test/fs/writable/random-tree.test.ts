@@ -60,7 +60,7 @@ describe("random operations on a writable share", () => {
     it(`leave the tree that a model says they leave, through crashes, too (seed ${seed})`, () => {
       const { store, root, model } = base();
       // Every other one with so little room in memory that all is let go again and again.
-      const options = seed % 2 === 0 ? { maxNames: 6, maxOpenFiles: 2 } : {};
+      const options = seed % 2 === 0 ? { maxNames: 6, maxOpenFiles: 2, maxXattrBytes: 40 } : {};
       const tree = new RandomTree(store, root, model, seed, options);
       tree.check();
       for (let step = 0; step < STEPS; step++) {
