@@ -15,6 +15,7 @@ import {
   FATTR_MTIME,
   FATTR_SIZE,
   FUSE_FSYNC_FDATASYNC,
+  FUSE_WRITE_CACHE,
 } from "../abi/fuse-constants.ts";
 import { putU64 } from "../abi/struct.ts";
 import type { NodeId } from "../base/brands.ts";
@@ -71,13 +72,15 @@ export function setattr({ request, reply, entry }: Exchange, modifications: Modi
   return fuseAttrOut.size;
 }
 
-export function write({ request, reply }: Exchange, modifications: Modifications): number {
+export function write({ session, request, reply }: Exchange, modifications: Modifications): number {
   const offset = request.u64(fuseWriteIn.at.offset);
   const size = request.u32(fuseWriteIn.at.size);
   if (size > request.argumentBytes - fuseWriteIn.size) return -EINVAL;
   if (offset < 0 || offset + size > Number.MAX_SAFE_INTEGER) return -EFBIG;
   const source = request.source(fuseWriteIn.size, size);
-  const flags = request.u32(fuseWriteIn.at.write_flags);
+  let flags = request.u32(fuseWriteIn.at.write_flags);
+  // Mapped pages are written back without a write-back cache, too: then nobody sends their times.
+  if (!session.kernelCollectsWrites) flags &= ~FUSE_WRITE_CACHE;
   const written = modifications.write(request.nodeid, offset, source, flags);
   return written < 0 ? written : wrote(reply.scratch, written);
 }

@@ -96,7 +96,7 @@ export interface Modifications {
 
   /**
    * write(2), a page written back: WRITE. Returns the bytes written: all, or fewer before ENOSPC.
-   * `flags`: FUSE_WRITE_*. EFBIG, ENOSPC, EIO.
+   * `flags`: FUSE_WRITE_*; with FUSE_WRITE_CACHE the kernel sends mtime and ctime itself. EFBIG, ENOSPC, EIO.
    */
   write(node: NodeId, offset: number, source: ByteSource, flags: number): number;
 

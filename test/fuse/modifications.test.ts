@@ -40,6 +40,12 @@ import { HELLO, ROOT, StubFileSystem } from "./stub-file-system.ts";
 
 const ROOM = 512;
 
+const WITHOUT_WRITEBACK_CACHE = args(fuseInitIn, {
+  major: 7,
+  minor: 38,
+  flags: 0x7fff_ffff & ~abi.FUSE_WRITEBACK_CACHE,
+});
+
 function mounted(init: Uint8Array = INIT_ALL) {
   const fs = new RecordingFileSystem();
   const kernel = Kernel.mounted(fs, init);
@@ -57,16 +63,22 @@ function refusal(opcode: number, nodeid: number, ...parts: (Uint8Array | string)
   return -error;
 }
 
+test("a page written back is told apart only where the kernel collects writes, and sends the times", () => {
+  const flagsOf = (init: Uint8Array) => {
+    const { kernel, modifications } = mounted(init);
+    const write = args(fuseWriteIn, { size: 1, write_flags: abi.FUSE_WRITE_CACHE });
+    kernel.send(abi.FUSE_WRITE, HELLO, ROOM, write, new Uint8Array(1));
+    return modifications.calls[0]?.at(-1);
+  };
+  expect(flagsOf(INIT_ALL)).toBe(abi.FUSE_WRITE_CACHE);
+  expect(flagsOf(WITHOUT_WRITEBACK_CACHE)).toBe(0);
+});
+
 test("holes are the kernel's affair where it may have data that the file system has not got yet", () => {
   const seek = (init: Uint8Array) =>
     mounted(init).kernel.send(abi.FUSE_LSEEK, HELLO, 8, args(fuseLseekIn, { whence: 3 })).error;
-  const withoutCache = args(fuseInitIn, {
-    major: 7,
-    minor: 38,
-    flags: 0x7fff_ffff - abi.FUSE_WRITEBACK_CACHE,
-  });
   expect(seek(INIT_ALL)).toBe(-errno.ENOSYS);
-  expect(seek(withoutCache)).toBe(0);
+  expect(seek(WITHOUT_WRITEBACK_CACHE)).toBe(0);
 });
 
 describe.each(MODIFYING_REQUESTS)("$name", (request) => {

@@ -1,5 +1,5 @@
 /** Contents of files: READ, WRITE, LSEEK, FALLOCATE, COPY_FILE_RANGE, and truncating. */
-import { FUSE_WRITE_KILL_SUIDGID } from "../../abi/fuse-constants.ts";
+import { FUSE_WRITE_CACHE, FUSE_WRITE_KILL_SUIDGID } from "../../abi/fuse-constants.ts";
 import type { NodeId } from "../../base/brands.ts";
 import { EFBIG, EINVAL, EISDIR, ENXIO, ESTALE } from "../../base/errno.ts";
 import type { ByteSink } from "../../base/segments.ts";
@@ -72,7 +72,7 @@ export class FileOperations {
     if (typeof contents === "number") return contents;
     const written = contents.write(offset, source);
     if (written < 0) return this.#refused(written);
-    this.#written(inode);
+    this.#written(inode, (flags & FUSE_WRITE_CACHE) === 0);
     if ((flags & FUSE_WRITE_KILL_SUIDGID) !== 0) clearSuidgid(inode);
     this.#state.journal.relieve();
     return written;
@@ -151,10 +151,13 @@ export class FileOperations {
     return copied;
   }
 
-  /** Contents have changed: times, and file capabilities, which writing takes away. */
-  #written(inode: Inode): void {
+  /**
+   * Contents have changed: file capabilities, which writing takes away, and times. Of a page that is
+   * written back the kernel knows when it was changed: it sends that, maybe before the page.
+   */
+  #written(inode: Inode, isNow = true): void {
     const { clock, changes, xattrs } = this.#state;
-    clock.modified(inode);
+    if (isNow) clock.modified(inode);
     inode.writtenAt = clock.seconds;
     xattrs.killCapability(inode);
     changes.inode(inode);

@@ -6,6 +6,7 @@ import {
   FATTR_KILL_SUIDGID,
   FATTR_MTIME,
   FATTR_SIZE,
+  FUSE_WRITE_CACHE,
   FUSE_WRITE_KILL_SUIDGID,
 } from "../../../src/abi/fuse-constants.ts";
 import { EEXIST, EINVAL, ENODATA, EOPNOTSUPP, ERANGE } from "../../../src/base/errno.ts";
@@ -68,6 +69,7 @@ describe("attributes of a writable share", () => {
     expectLater(1, "--c", () => kernel.chmod(node, 0o600));
     expectLater(1, "--c", () => kernel.chown(node, 1, 1));
     expectLater(1, "-mc", () => kernel.write(node, 0, "x"));
+    expectLater(1, "---", () => kernel.write(node, 0, "y", FUSE_WRITE_CACHE)); // it says when later
     expectLater(1, "-mc", () => kernel.truncate(node, 10));
     expectLater(1, "--c", () => kernel.link(node, dir, "second"));
     expectLater(1, "--c", () => kernel.unlink(dir, "second"));
