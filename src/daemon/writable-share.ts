@@ -65,7 +65,8 @@ export class WritableShare implements AsyncDisposable {
     });
     owned.defer(() => worker.end());
     await worker.ready;
-    owned.use(await ControlServer.listen(controlSocketPath(directory), worker, logger));
+    const control = await listenForCommands(directory, worker, logger);
+    if (control !== undefined) owned.use(control);
     const { devicePort: port } = worker;
     const deviceConfig = {
       directory,
@@ -79,6 +80,23 @@ export class WritableShare implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#owned.disposeAsync();
+  }
+}
+
+/** A path that is too long for a socket, say, is no reason not to serve. */
+async function listenForCommands(
+  directory: string,
+  worker: LayerWorker,
+  logger: Logger,
+): Promise<ControlServer | undefined> {
+  try {
+    return await ControlServer.listen(controlSocketPath(directory), worker, logger);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    logger.log("warn", "castorefs layer commit cannot read the layer while it is served", {
+      reason,
+    });
+    return undefined;
   }
 }
 

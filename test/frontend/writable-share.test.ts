@@ -140,6 +140,13 @@ test("a daemon ends with its guest when it was asked to, with everything in the 
   expect(fuse.readAll(fuse.walk("file").nodeid).equals(noise(5000, 4))).toBe(true);
 });
 
+test("a layer whose path is too long for a socket is served, and says what cannot be done", () => {
+  using daemon = serve("--layer", join(layerFolder(), "n".repeat(120)));
+  using vmm = SyntheticVmm.start(daemon.socketPath);
+  WritableClient.over(vmm).create(FUSE_ROOT_ID, "file");
+  expect(daemon.log).toContain("castorefs layer commit cannot read the layer while it is served");
+});
+
 test("a layer has one daemon, and one base", () => {
   const layer = layerFolder();
   {
