@@ -116,6 +116,26 @@ describe("a file's contents", () => {
     expect(second.pieces).toEqual([]);
   });
 
+  it("give memory back without a row, and wait for theirs", () => {
+    const rig = new ContentsRig();
+    const file = empty(rig);
+    write(file, 0, new Uint8Array(8 * 4096).fill(1));
+    expect(rig.contents.collectBlocks(1, 5)[1]).toBe(5 * 4096);
+    expect(rig.contents.dirtyBytes).toBe(3 * 4096);
+    rig.contents.collectBlocks(2);
+    rig.contents.settled(2, false, 0);
+    expect([rig.contents.dirtyBytes, file.isDirty, file.isSettled]).toEqual([0, true, false]);
+    const { writes, pieces } = rig.contents.collect(3);
+    expect([writes.length, pieces.length, file.isDirty, file.isSettled]).toEqual([
+      0,
+      1,
+      false,
+      false,
+    ]);
+    rig.contents.settled(3, false, 0);
+    expect(file.isSettled).toBe(true);
+  });
+
   it("that were written in a random order become few extents", () => {
     const rig = new ContentsRig();
     const file = empty(rig);
