@@ -3,6 +3,9 @@
  * that wait for its disk and are rewritten, stopped or left behind, and floods of all that it has to
  * remember. Every head comes back, memory stays bounded, and a good client is served afterwards.
  */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   fuseFsyncIn,
@@ -16,11 +19,13 @@ import * as op from "../../src/abi/fuse-constants.ts";
 import { EINTR, EINVAL, ENOSPC } from "../../src/base/errno.ts";
 import type { ChainPort, PostedChain } from "../frontend/chain-port.ts";
 import { PLAIN_SHAPE } from "../frontend/chain-shape.ts";
+import { DaemonProcess, eventually } from "../frontend/daemon-process.ts";
 import { errnoOf } from "../frontend/fuse-client.ts";
 import { decode, decodeReply, encode, encodeRequest, nameBytes } from "../frontend/fuse-request.ts";
+import { makeShare, ROOT_NAME } from "../frontend/share-fixture.ts";
 import { DESCRIPTOR_BYTES } from "../frontend/split-ring-driver.ts";
 import { ONE_REGION, type RegionPlan } from "../frontend/synthetic-memory.ts";
-import { FIRST_REQUEST_QUEUE, type SyntheticVmm } from "../frontend/synthetic-vmm.ts";
+import { FIRST_REQUEST_QUEUE, SyntheticVmm } from "../frontend/synthetic-vmm.ts";
 import { WritableClient } from "../frontend/writable-client.ts";
 import { ProvingGround } from "./proving-ground.ts";
 import { encodeDescriptor, type RawDescriptor } from "./ring-attack.ts";
@@ -32,6 +37,8 @@ const LAYER_MEMORY = 16 * MIB;
 const WRITES = 24;
 /** Room for all of them. */
 const LARGE_MEMORY: readonly RegionPlan[] = [{ guestAddress: 0x10_0000, bytes: 32 * MIB }];
+/** How long a daemon may take to end when it has more to write than memory holds. */
+const END_MILLISECONDS = 20_000;
 /** What the daemon may grow by in a flood: its garbage, and not what the flood is made of. */
 const GROWTH_MAX = 256 * MIB;
 
@@ -333,5 +340,48 @@ describe("a layer with a limit", () => {
       }
     }
     limited.verify();
+  });
+});
+
+describe("a daemon that is told to end", () => {
+  it("ends although a guest never stops writing, and all that was answered is in the layer", () => {
+    const folder = mkdtempSync(join(tmpdir(), "castorefs-layer-"));
+    using share = makeShare();
+    const options = ["--root", ROOT_NAME, "--writable", "--layer", join(folder, "layer")];
+    const serve = () =>
+      DaemonProcess.serve(share.store, ...options, "--layer-memory", String(LAYER_MEMORY));
+    try {
+      let answered = 0;
+      {
+        using daemon = serve();
+        using vmm = SyntheticVmm.start(daemon.socketPath, { memory: LARGE_MEMORY });
+        const client = WritableClient.over(vmm);
+        const { nodeid } = client.create(1, "endless");
+        const piece = new Uint8Array(MIB / 4);
+        const write = () => {
+          try {
+            client.write(nodeid, answered * piece.length, piece.fill(answered + 1));
+            answered += 1;
+          } catch {
+            // It has gone.
+          }
+          return !daemon.isAlive;
+        };
+        for (let count = 0; count < 40; count++) write();
+        daemon.signal("SIGTERM");
+        expect(eventually(write, END_MILLISECONDS)).toBe(true);
+      }
+      using daemon = serve();
+      using vmm = SyntheticVmm.start(daemon.socketPath, { memory: LARGE_MEMORY });
+      const client = WritableClient.over(vmm);
+      const { nodeid } = client.lookup(1, "endless");
+      for (let index = 0; index < answered; index++) {
+        const bytes = client.read(nodeid, (index * MIB) / 4, MIB / 4);
+        expect(bytes.every((byte) => byte === ((index + 1) & 0xff))).toBe(true);
+      }
+      expect(answered).toBeGreaterThanOrEqual(40);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 });
