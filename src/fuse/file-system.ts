@@ -3,7 +3,8 @@
  * synchronous, allocates nothing, and returns 0 (or a count where it says so) or a negated errno;
  * what it throws is caught by the server, logged once and answered EIO. Where content may have to
  * be fetched first (`lookup`, `read`, `readdir`, `readdirplus`) it may return MISSING instead, having
- * changed nothing: it will be called again.
+ * changed nothing: it will be called again. A file system with `modifications` may return that, and
+ * WAITING, from any of them.
  *
  * The server owns all objects that are passed in; they are valid during the call only.
  */

@@ -21,12 +21,18 @@ export interface ByteSource {
 
 /** `struct fuse_setattr_in`. Times are whole seconds since the epoch (signed) and nanoseconds. */
 export interface AttributeChanges {
-  /** FATTR_* bits: which of these count. */
+  /**
+   * FATTR_* bits: which of these count. What it says of handles and lock owners does not; with
+   * FATTR_ATIME_NOW (FATTR_MTIME_NOW) the guest's clock is in the time's fields, too.
+   */
   valid: number;
+  /** Permission bits. */
   mode: number;
   uid: number;
   gid: number;
+  /** Below 2^53 if it counts. */
   size: number;
+  /** Times that no number holds are the earliest or latest that there are; nanoseconds below 10^9. */
   atimeSeconds: number;
   atimeNanoseconds: number;
   mtimeSeconds: number;
