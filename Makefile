@@ -17,7 +17,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 INSTALLED := node_modules/.castorefs-installed
 
-.PHONY: help setup native compile build guest servers test check bench micro-bench engine-bench guest-bench remote-bench soak workload-soak demo install clean distclean
+.PHONY: help setup native compile build guest servers test check bench micro-bench engine-bench guest-bench remote-bench layer-bench soak workload-soak demo install clean distclean
 
 help: ## Say what each target does
 	@echo 'castorefs: a virtio-fs device that serves a content-addressed store'
@@ -83,6 +83,9 @@ remote-bench: build guest
 
 engine-bench: build
 	@node --conditions=castorefs-source test/bench/engine.ts $(ARGS)
+
+layer-bench: build
+	@node --conditions=castorefs-source test/bench/layer.ts $(ARGS)
 
 soak: build
 	@node --conditions=castorefs-source test/bench/soak.ts $(ARGS)
