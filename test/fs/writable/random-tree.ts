@@ -6,22 +6,12 @@ import type { NodeId } from "../../../src/base/brands.ts";
 import { EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY } from "../../../src/base/errno.ts";
 import type { DirectoryNode } from "../../../src/castore/node.ts";
 import type { FakeStore } from "../fake-store.ts";
+import { randomOf } from "./random-numbers.ts";
 import { type ModelInode, modelInode, shownByKernel, shownByModel } from "./tree-model.ts";
 import { afterCrash, ROOT, type Share, type ShareOptions, shareOf } from "./writing-kernel.ts";
 
 const NAMES = ["a", "b", "c", "d", "e0", "e1", "dir", "sub", "link"];
 const FILE_BYTES_MAX = 20_000;
-
-/** mulberry32. */
-export function randomOf(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
 
 interface Place {
   readonly parents: readonly ModelInode[];
@@ -42,6 +32,8 @@ export class RandomTree {
   /** And when the last settled one was. */
   #settled: ModelInode;
   #isHeld = false;
+  /** Files without a name that somebody has open. */
+  #orphans: { readonly node: NodeId; readonly inode: ModelInode }[] = [];
   /** Nodeids that were looked up and not forgotten. */
   #lookedUp: NodeId[] = [];
 
@@ -84,6 +76,7 @@ export class RandomTree {
       "settle",
       "forget",
       "hold",
+      "orphan",
     ] as const;
     const rare = this.#random(400);
     if (rare === 0) this.#crash();
@@ -119,6 +112,9 @@ export class RandomTree {
         return;
       case "settle":
         this.#settle();
+        return;
+      case "orphan":
+        this.#useOrphan();
         return;
       case "hold":
         // A commit begins, or, if one is under way, ends.
@@ -187,11 +183,43 @@ export class RandomTree {
   }
 
   #remove(kind: "unlink" | "rmdir", at: Place, name: string, inode?: ModelInode): void {
+    const opened = inode?.kind === "file" && inode.links === 1 && this.#random(2) === 0;
+    if (opened) this.#orphans.push({ node: this.#open(at.node, name), inode });
     const status = this.share.kernel[kind](at.node, name);
     expectStatus(status, this.#removeStatus(kind, inode), kind);
-    if (status !== 0 || inode === undefined) return;
+    if (status !== 0 || inode === undefined) {
+      if (opened) this.#close(this.#orphans.length - 1);
+      return;
+    }
     at.directory.entries.delete(name);
     this.#lose(at.directory, inode);
+  }
+
+  #open(parent: NodeId, name: string): NodeId {
+    expectStatus(this.share.kernel.lookup(parent, name), 0, `open of ${name}`);
+    return this.share.kernel.entry.nodeid;
+  }
+
+  #close(at: number): void {
+    const [orphan] = this.#orphans.splice(at, 1);
+    if (orphan !== undefined) this.share.fs.forget(orphan.node, 1);
+  }
+
+  #useOrphan(): void {
+    const at = this.#random(Math.max(1, this.#orphans.length));
+    const orphan = this.#orphans[at];
+    if (orphan === undefined) return;
+    const { node, inode } = orphan;
+    const kind = ["write", "truncate", "check", "close"][this.#random(4)] as string;
+    if (kind === "close") {
+      this.#close(at);
+    } else if (kind === "check") {
+      const found = this.share.kernel.contentOf(node);
+      if (!found.equals(inode.content)) throw new Error("an open file has other contents");
+      expectStatus(this.share.kernel.attributes(node).nlink, 0, "links of an open file");
+    } else {
+      this.#changeContent(kind, node, inode);
+    }
   }
 
   #removeStatus(kind: "unlink" | "rmdir", inode?: ModelInode): number {
@@ -323,6 +351,7 @@ export class RandomTree {
   #crash(): void {
     this.share = afterCrash(this.#store, this.#root, this.share, this.#options);
     this.#isHeld = false;
+    this.#orphans = [];
     this.#lookedUp = [];
     this.#submitted = [];
     this.model = structuredClone(this.#settled);
@@ -333,6 +362,7 @@ export class RandomTree {
 
   #newSession(): void {
     this.share.fs.reset();
+    this.#orphans = [];
     this.#lookedUp = [];
     this.done.set("session", (this.done.get("session") ?? 0) + 1);
     this.check();
