@@ -61,7 +61,10 @@ export class DeviceWorker {
     this.#wake = layer?.wake ?? new EventFd();
     this.#stopDeadlineMilliseconds =
       layer === undefined ? STOP_DEADLINE_MILLISECONDS : LAYER_STOP_DEADLINE_MILLISECONDS;
-    if (layer !== undefined) layer.worker.onProgress = () => this.#stopTimer?.refresh();
+    if (layer !== undefined) {
+      layer.worker.onProgress = () => this.#stopTimer?.refresh();
+      layer.worker.onLost = () => this.#post({ kind: "layerLost" });
+    }
     this.#logger = logger;
     this.#recorder = recorder;
     this.#wants = broker?.connect({

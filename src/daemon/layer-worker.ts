@@ -31,9 +31,12 @@ export class LayerWorker implements LayerHolder {
   readonly ended: Promise<void>;
   /** Called for each batch that was written. */
   onProgress: () => void = () => {};
+  /** Called when the thread ends before it was told to. */
+  onLost: () => void = () => {};
   readonly #worker: Worker;
   #held: PromiseWithResolvers<void> | undefined;
   #failure: DaemonError | undefined;
+  #ending = false;
 
   constructor({ directory, wasKilled, memory, memoryBytes, wake, logger }: LayerWorkerOptions) {
     const { port1, port2 } = new MessageChannel();
@@ -66,6 +69,7 @@ export class LayerWorker implements LayerHolder {
     });
     this.#worker.on("exit", () => {
       this.#fail(new DaemonError("the layer is not served any more"));
+      if (!this.#ending) this.onLost();
       ready.reject(this.#failure);
       ended.resolve();
     });
@@ -92,6 +96,7 @@ export class LayerWorker implements LayerHolder {
 
   /** To be called when the device thread has ended: puts what it has sent on the disk, and ends. */
   async end(): Promise<void> {
+    this.#ending = true;
     this.#post({ kind: "end" });
     await this.ended;
   }

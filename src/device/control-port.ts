@@ -41,7 +41,7 @@ export interface ControlPortOptions {
   /** Of a share that can be written to. Its layer thread writes the wake eventfd, too. */
   readonly modifications?: Pick<Modifications, "layerChanged" | "tick" | "onProgress"> | undefined;
   /** What that submits is posted when it is flushed. */
-  readonly layer?: { flush(): void } | undefined;
+  readonly layer?: { flush(): void; lost(): void } | undefined;
 }
 
 export class ControlPort implements Disposable {
@@ -102,6 +102,9 @@ export class ControlPort implements Disposable {
         return;
       case "trim":
         this.#trim();
+        return;
+      case "layerLost":
+        this.#layer?.lost();
         return;
     }
   }

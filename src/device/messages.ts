@@ -61,7 +61,9 @@ export type ToDevice =
   /** A list of chunks in the local store was a lie, and is gone: blobs are to be opened anew. */
   | { readonly kind: "exposed" }
   /** Time to let go of segments that a collection has removed: their room on the disk is waiting. */
-  | { readonly kind: "trim" };
+  | { readonly kind: "trim" }
+  /** The layer thread has ended on its own. */
+  | { readonly kind: "layerLost" };
 
 export type FromDevice =
   | { readonly kind: "ready" }

@@ -31,6 +31,10 @@ export class DeviceLayer implements LayerPort, Disposable {
   metadataBytes: number;
   readonly #database: DatabaseSync;
   readonly #port: MessagePort;
+  /** Batches that were submitted, and not settled yet: their ids. */
+  #unsettled: number[] = [];
+  #lastId = 0;
+  #isLost = false;
   /** What `flush` is to post. */
   #outgoing: ToLayer[] = [];
 
@@ -48,6 +52,8 @@ export class DeviceLayer implements LayerPort, Disposable {
   }
 
   submit(batch: LayerBatch): void {
+    this.#lastId = batch.id;
+    this.#unsettled.push(batch.id);
     this.#outgoing.push({ kind: "batch", batch });
   }
 
@@ -68,15 +74,25 @@ export class DeviceLayer implements LayerPort, Disposable {
   take(events: LayerEvents): void {
     for (;;) {
       const received: { message: FromLayer } | undefined = receiveMessageOnPort(this.#port);
-      if (received === undefined) return;
+      if (received === undefined) break;
       this.#follow(received.message, events);
     }
+    if (!this.#isLost) return;
+    this.#isLost = false;
+    for (const id of this.#unsettled.splice(0)) events.settled(id, false, EIO);
+  }
+
+  /** The layer thread has ended on its own: what was submitted last has failed, for `take` to tell. */
+  lost(): void {
+    this.#isLost = true;
+    if (this.#unsettled.length === 0) this.#unsettled.push(this.#lastId);
   }
 
   #follow(message: FromLayer, events: LayerEvents): void {
     if (message.kind === "settled") {
       this.freeBytes = message.freeBytes;
       this.metadataBytes = message.metadataBytes;
+      this.#unsettled = this.#unsettled.filter((id) => id > message.id);
       events.settled(message.id, message.durable, message.errno);
     } else if (message.kind === "hold") events.hold();
     else events.release();

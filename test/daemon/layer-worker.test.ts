@@ -120,6 +120,18 @@ test("a hold is asked for, held, pinned and released", async () => {
   expect(take(1)).toEqual(["release"]);
 });
 
+test("a layer whose thread is gone has failed, with batches under way and without", async () => {
+  const { device, submit, take } = await startLayer();
+  submit(1);
+  expect(take(1)).toEqual(["settled 1 true 0"]);
+  device.lost();
+  expect(take(1)).toEqual(["settled 1 false 5"]);
+  device.submit({ ...NO_CHANGES, id: 2 });
+  device.submit({ ...NO_CHANGES, id: 3 });
+  device.lost();
+  expect(take(2)).toEqual(["settled 2 false 5", "settled 3 false 5"]);
+});
+
 test("at the end everything that was sent is in the layer, and its log is merged", async () => {
   const { directory, submit, end, worker } = await startLayer();
   for (let id = 1; id <= 50; id += 1) submit(id, { inodes: [inodeRow(id + 1)], nextInode: id + 2 });
