@@ -17,17 +17,15 @@ import { Journal } from "./journal.ts";
 import { LayerContents } from "./layer-contents.ts";
 import { OpenContents } from "./open-contents.ts";
 import type { Tree } from "./tree.ts";
+import type { WritableFileSystemOptions } from "./writable-options.ts";
 import { Xattrs } from "./xattrs.ts";
 
 export interface LayerStateOptions {
-  readonly port: LayerPort;
+  readonly share: WritableFileSystemOptions;
   readonly inodes: InodeSet;
   readonly tree: Tree;
   readonly blobs: BaseBlobs;
   readonly logger: Logger;
-  readonly now: () => number;
-  readonly maxOpenFiles: number | undefined;
-  readonly maxXattrBytes: number | undefined;
 }
 
 export class LayerState {
@@ -44,13 +42,13 @@ export class LayerState {
   readonly #port: LayerPort;
   readonly #logger: Logger;
 
-  constructor(options: LayerStateOptions) {
-    const { port, inodes, tree, blobs, logger, now, maxOpenFiles, maxXattrBytes } = options;
-    this.#opened = new OpenContents(maxOpenFiles);
+  constructor({ share, inodes, tree, blobs, logger }: LayerStateOptions) {
+    const { layer: port, maxXattrBytes } = share;
+    this.#opened = new OpenContents(share.maxOpenFiles);
     this.inodes = inodes;
     this.tree = tree;
     this.blobs = blobs;
-    this.clock = new Clock(now);
+    this.clock = new Clock(share.now ?? Date.now);
     this.changes = new Changes(port.reader);
     const { changes } = this;
     const { nextInode } = port.reader;

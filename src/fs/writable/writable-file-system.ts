@@ -63,36 +63,28 @@ export class WritableFileSystem implements FileSystem {
 
   constructor(reader: LocalReader, options: WritableFileSystemOptions) {
     const logger = new OnceLogger(options.logger);
-    const { layer: port } = options;
     this.#showXattr = options.showXattr;
-    const firstGeneration = randomInt(1, LAST_FIRST_GENERATION);
-    const inodes = new InodeSet(
+    this.#inodes = new InodeSet(
       Math.min(options.maxInodes ?? NODES_MAX, nodesMax()),
-      firstGeneration,
+      randomInt(1, LAST_FIRST_GENERATION),
       randomInt(2 ** 32),
     );
     const cacheBytes = options.directoryCacheBytes ?? DIRECTORY_CACHE_BYTES;
     this.#directories = new DirectoryCache(reader, logger, cacheBytes, randomInt(2 ** 32));
+    const rows = options.layer.reader;
+    this.#tree = new Tree(this.#inodes, rows, this.#directories, logger, options.maxNames);
     this.#blobs = new BaseBlobs(reader, logger, options.blobReaderCount ?? BLOB_READERS);
-    this.#inodes = inodes;
-    this.#tree = new Tree(inodes, port.reader, this.#directories, logger, options.maxNames);
-    const now = options.now ?? Date.now;
-    const { blobs, tree } = { blobs: this.#blobs, tree: this.#tree };
-    const { maxOpenFiles, maxXattrBytes } = options;
     this.#state = new LayerState({
-      port,
-      inodes,
-      tree,
-      blobs,
+      share: options,
+      inodes: this.#inodes,
+      tree: this.#tree,
+      blobs: this.#blobs,
       logger,
-      now,
-      maxOpenFiles,
-      maxXattrBytes,
     });
     this.#files = new FileOperations(this.#state);
     this.#listing = new LayerListing(this.#state);
     this.modifications = new LayerModifications(this.#state, this.#files);
-    inodes.setId(inodes.root, ROOT_ID);
+    this.#inodes.setId(this.#inodes.root, ROOT_ID);
     beginRoot(this.#state, options.root);
   }
 
