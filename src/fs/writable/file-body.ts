@@ -7,7 +7,7 @@
  */
 import { BASE, HOLE, LAYER, ZERO } from "../../layer/extent-code.ts";
 import { PIECE_BYTES } from "../../layer/rows.ts";
-import { BARE, DIRTY } from "./block-cache.ts";
+import { BARE } from "./block-cache.ts";
 import type { ContentsParts } from "./contents-parts.ts";
 import { BLOCK_BYTES } from "./data-space.ts";
 import { type CutListener, ExtentMap } from "./extent-map.ts";
@@ -96,16 +96,30 @@ export class FileBody implements CutListener {
     this.leaveCache();
   }
 
-  /** Extents below the dirty blocks [first, end) keep room for them now. */
+  /** Extents that keep room were put below dirty blocks of [first, end). */
   backBlocks(first: number, end: number): void {
     if (this.cell === 0) return;
     const { cache } = this.parts;
     for (let slot = cache.first(this.cell); slot >= 0; slot = cache.after(slot)) {
       const block = cache.blocks[slot]!;
-      if (block < first || block >= end || cache.states[slot] !== DIRTY) continue;
+      if (block < first || block >= end || cache.flags[slot] === 0) continue;
+      this.map.seek(block * BLOCK_BYTES);
+      if (this.map.start > block * BLOCK_BYTES || !hasRoom(this.map.tag)) continue;
       if ((cache.flags[slot]! & BARE) !== 0) this.bareBlocks -= 1;
       cache.setFlags(slot, 0);
     }
+  }
+
+  /** Of the dirty blocks [first, end) those that have `flag`. */
+  countBlocks(first: number, end: number, flag: number): number {
+    if (this.cell === 0) return 0;
+    const { cache } = this.parts;
+    let count = 0;
+    for (let slot = cache.first(this.cell); slot >= 0; slot = cache.after(slot)) {
+      const block = cache.blocks[slot]!;
+      if (block >= first && block < end && (cache.flags[slot]! & flag) !== 0) count += 1;
+    }
+    return count;
   }
 
   /** Lets go of its number when the cache has nothing of it any more. */

@@ -5,7 +5,7 @@
  * A block that has a place keeps it, unless the layer is held and the place is older. Others go where
  * they continue the extents around them, or into a window of their own (data-space.ts).
  */
-import { BASE, ExtentWriter, LAYER } from "../../layer/extent-code.ts";
+import { BASE, ExtentWriter, HOLE, LAYER } from "../../layer/extent-code.ts";
 import { PIECE_BYTES, type PieceRow } from "../../layer/rows.ts";
 import { BARE, DIRTY } from "./block-cache.ts";
 import type { ContentsParts } from "./contents-parts.ts";
@@ -134,7 +134,10 @@ export class FileCollector {
     }
     const blocks = space.got;
     const offset = block * BLOCK_BYTES;
-    body.put(offset, Math.min(offset + blocks * BLOCK_BYTES, body.size), LAYER, position);
+    const stop = offset + blocks * BLOCK_BYTES;
+    // What was kept of the last block is used now, though the file ends in it.
+    if (stop > body.size) body.put(offset, stop, HOLE, 0);
+    body.put(offset, Math.min(stop, body.size), LAYER, position);
     this.grownBytes += blocks * BLOCK_BYTES;
     this.#write(body, block, blocks, position);
     return blocks;

@@ -7,6 +7,7 @@ import { EFBIG, EINVAL, ENXIO, EOPNOTSUPP } from "../../base/errno.ts";
 import type { ByteSink } from "../../base/segments.ts";
 import type { ByteSource } from "../../fuse/modifications.ts";
 import { HOLE, ZERO } from "../../layer/extent-code.ts";
+import { BARE, GROWS } from "./block-cache.ts";
 import { BLOCK_BYTES } from "./data-space.ts";
 import { type FileBody, hasRoom, isData } from "./file-body.ts";
 import type { FileCopier } from "./file-copier.ts";
@@ -88,8 +89,12 @@ export class FileContents {
     }
     const status = this.#writer.trim(body, size);
     if (status !== 0) return status;
-    body.dropBlocks(Math.ceil(size / BLOCK_BYTES), Number.POSITIVE_INFINITY);
-    body.put(size, Number.POSITIVE_INFINITY, HOLE, 0);
+    const blocks = Math.ceil(size / BLOCK_BYTES);
+    body.dropBlocks(blocks, Number.POSITIVE_INFINITY);
+    body.map.seek(size);
+    // Room that is kept is kept for whole blocks.
+    const isKept = body.map.start <= size && body.map.tag === ZERO;
+    body.put(isKept ? blocks * BLOCK_BYTES : size, Number.POSITIVE_INFINITY, HOLE, 0);
     if (size !== body.size) body.parts.changed.add(body);
     body.size = size;
     return 0;
@@ -152,7 +157,7 @@ export class FileContents {
   }
 
   #zeroRange(offset: number, end: number): number {
-    const room = this.#body.parts.roomStatus(this.#missingBytes(offset, end));
+    const room = this.#body.parts.roomStatus(this.#missingBytes(offset, end, true));
     const status = room === 0 ? this.#zeroEdges(offset, end) : room;
     if (status !== 0) return status;
     this.#clear(offset, end, ZERO);
@@ -162,7 +167,7 @@ export class FileContents {
   /** Keeps room for what has none: holes, but not the base's bytes. */
   #allocate(offset: number, end: number): number {
     const body = this.#body;
-    const status = body.parts.roomStatus(this.#missingBytes(offset, end));
+    const status = body.parts.roomStatus(this.#missingBytes(offset, end, false));
     if (status !== 0) return status;
     const { map } = body;
     const stop = Math.ceil(end / BLOCK_BYTES) * BLOCK_BYTES;
@@ -182,18 +187,23 @@ export class FileContents {
     return 0;
   }
 
-  /** Bytes of [offset, end), in whole blocks, that have no room in the data file. */
-  #missingBytes(offset: number, end: number): number {
-    const { map } = this.#body;
+  /**
+   * Bytes of [offset, end), in whole blocks, for which no room is kept yet: of holes, and with
+   * `ofBase` of the base's bytes, too.
+   */
+  #missingBytes(offset: number, end: number, ofBase: boolean): number {
+    const body = this.#body;
+    const { map } = body;
     const from = Math.floor(offset / BLOCK_BYTES) * BLOCK_BYTES;
     const to = Math.ceil(end / BLOCK_BYTES) * BLOCK_BYTES;
     let bytes = to - from;
     for (map.seek(from); map.start < to; map.next()) {
-      if (!hasRoom(map.tag)) continue;
+      if (ofBase && !hasRoom(map.tag)) continue;
       const stop = Math.min(Math.ceil(map.end / BLOCK_BYTES) * BLOCK_BYTES, to);
       bytes -= stop - Math.max(map.start, from);
     }
-    return bytes;
+    const blocks = body.countBlocks(from / BLOCK_BYTES, to / BLOCK_BYTES, ofBase ? GROWS : BARE);
+    return bytes - blocks * BLOCK_BYTES;
   }
 
   /** Zeros those bytes of [offset, end) that are less than a block: at its beginning and its end. */

@@ -20,11 +20,12 @@ const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 
 describe("the contents of a layer", () => {
-  // Little memory makes requests wait for batches.
+  // Little memory makes requests wait for batches; little room makes them fail.
   it.each(SEEDS)(
     "are as plain arrays are, whatever happens (seed %i)",
     (seed) => {
-      const random = new RandomContents(seed, seed % 2 === 0 ? 4 * MiB : 16 * MiB);
+      const memoryBytes = seed % 2 === 0 ? 4 * MiB : 16 * MiB;
+      const random = new RandomContents(seed, memoryBytes, seed > 2 ? MiB : undefined);
       for (let i = 0; i < STEPS / SEEDS.length; i += 1) random.step();
       random.finish();
       expect(random.counts["write"]).toBeGreaterThan(0);
@@ -179,6 +180,30 @@ describe("the room of a layer", () => {
     expect(write(other, 0, new Uint8Array(8 * 4096))).toBe(2 * 4096);
     expect(write(file, 0, new Uint8Array(8 * 4096))).toBe(8 * 4096);
     expect(file.fallocate(0, 9 * 4096, 0)).toBe(-ENOSPC);
+  });
+
+  it("is needed for a block that lies over the base, also where it was allocated", () => {
+    const rig = new ContentsRig([4096]);
+    rig.limits = { layerBytes: 2 * 4096, memoryBytes: 0 };
+    const { base } = rig.blobs[0]!;
+    const file = rig.contents.file({ id: 2, size: 4096, origin: base, pieces: [] });
+    write(file, 0, new Uint8Array(4096));
+    expect(file.fallocate(0, 2 * 4096, 0)).toBe(0);
+    expect(rig.contents.usedBytes).toBe(2 * 4096);
+    save(rig);
+    expect(rig.contents.usedBytes).toBe(2 * 4096);
+  });
+
+  it("is kept and used by whole blocks, wherever a file ends in them", () => {
+    const rig = new ContentsRig();
+    const file = empty(rig);
+    file.fallocate(0, 4096, 0);
+    file.resize(1);
+    expect(rig.contents.usedBytes).toBe(4096);
+    write(file, 0, new Uint8Array([1]));
+    save(rig);
+    expect(rig.contents.usedBytes).toBe(4096);
+    expect(file.allocatedBytes).toBe(4096);
   });
 
   it("is as little as the disk has, and comes back with a durable batch", () => {

@@ -2,7 +2,7 @@
  * Random operations on the files of a layer beside plain arrays of bytes, with batches that are
  * written, committed and settled at any time, with holds and crashes. Every check throws.
  */
-import { EINVAL, ENXIO } from "../../../src/base/errno.ts";
+import { EINVAL, ENOSPC, ENXIO } from "../../../src/base/errno.ts";
 import { MISSING } from "../../../src/base/missing.ts";
 import { WAITING } from "../../../src/base/waiting.ts";
 import type { FileContents } from "../../../src/fs/writable/file-contents.ts";
@@ -61,8 +61,9 @@ export class RandomContents {
   /** How often each operation did something. */
   readonly counts: Record<string, number> = {};
 
-  constructor(seed: number, memoryBytes: number) {
+  constructor(seed: number, memoryBytes: number, layerBytes?: number) {
     this.rig = new ContentsRig(BLOB_SIZES, memoryBytes);
+    this.rig.limits = { layerBytes, memoryBytes };
     this.#random = generator(seed);
   }
 
@@ -103,8 +104,10 @@ export class RandomContents {
     const first = this.#below(PATTERN.length - length);
     const bytes = PATTERN.subarray(first, first + length);
     const written = this.#do("write", () => file.contents.write(offset, sourceOf(bytes)));
-    check(written === length, `write() gives ${written}, not ${length}`);
-    file.model.write(offset, bytes);
+    if (written !== -ENOSPC) {
+      check(written === length || this.#isLimited, `write() gives ${written}, not ${length}`);
+      file.model.write(offset, bytes.subarray(0, written));
+    }
     this.#checkSize(file);
   }
 
@@ -122,10 +125,28 @@ export class RandomContents {
     const status = this.#do(`fallocate ${mode}`, () =>
       file.contents.fallocate(offset, length, mode),
     );
+    if (status === -ENOSPC && this.#isLimited) {
+      this.#settleZeros(file, offset, length, mode);
+      return;
+    }
     check(status === 0, `fallocate() gives ${status}`);
     const keepsSize = (mode & 1) !== 0;
     if (mode >= 3) file.model.zero(offset, length);
     if (!keepsSize) file.model.resize(Math.max(file.model.size, offset + length));
+    this.#checkSize(file);
+  }
+
+  /** What was to be zeroed may be, or not, block by block, when there was no room for the rest. */
+  #settleZeros(file: File, offset: number, length: number, mode: number): void {
+    const end = mode < 3 ? offset : Math.min(offset + length, file.model.size);
+    for (let at = offset; at < end; ) {
+      const stop = Math.min(end, (Math.floor(at / 4096) + 1) * 4096);
+      if (this.#read(file, at, stop - at).every((byte) => byte === 0)) {
+        file.model.zero(at, stop - at);
+      }
+      at = stop;
+    }
+    this.#check(file, Math.max(0, offset - 5000), length + 10_000);
     this.#checkSize(file);
   }
 
@@ -145,6 +166,7 @@ export class RandomContents {
       check(bytes === -EINVAL, "ranges of one file that overlap are not copied");
       return;
     }
+    if (bytes === -ENOSPC && this.#isLimited) return;
     check(most > 0 ? bytes > 0 && bytes <= most : bytes === 0, `copy gives ${bytes} of ${most}`);
     if (bytes > 0) to.model.write(toOffset, from.model.read(fromOffset, bytes));
     this.#checkSize(to);
@@ -350,7 +372,10 @@ export class RandomContents {
 
   #checkSize({ contents, model }: File): void {
     check(contents.size === model.size, `the file has ${contents.size} bytes, not ${model.size}`);
-    const { usedBytes } = this.rig.contents;
+    const { usedBytes, roomBytes } = this.rig.contents;
+    // What is overwritten while the layer is held takes room besides what it was.
+    const isWithin = usedBytes <= this.#limit || this.#hold !== undefined;
+    check(roomBytes >= 0 && isWithin, `${usedBytes} bytes are used`);
     check(usedBytes >= 0 && contents.allocatedBytes >= 0, "bytes are counted wrong");
   }
 
@@ -360,12 +385,14 @@ export class RandomContents {
     for (let i = 0; i < 20; i += 1) {
       const result = operation();
       if (result === WAITING) {
-        check(this.rig.contents.mustFlush || this.rig.batchesUnderWay > 0, "it waits for ever");
+        const { mustFlush, mustFlushDurably } = this.rig.contents;
+        const goesOn = mustFlush || mustFlushDurably || this.rig.batchesUnderWay > 0;
+        check(goesOn, "it waits for ever");
         if (this.#below(2) === 0) this.#collectBlocks();
         this.#settleAll(this.rig.contents.mustFlushDurably);
         this.#count("wait");
       } else if (result !== MISSING) {
-        this.#count(name);
+        this.#count(result === -ENOSPC ? "no room" : name);
         return result;
       }
     }
@@ -392,6 +419,14 @@ export class RandomContents {
     const zone = ZONES[this.#below(4) === 0 ? 1 : 0]!;
     const offset = zone + this.#below(ZONE_BYTES);
     return this.#below(2) === 0 ? offset : Math.floor(offset / 4096) * 4096;
+  }
+
+  get #isLimited(): boolean {
+    return this.rig.limits.layerBytes !== undefined;
+  }
+
+  get #limit(): number {
+    return this.rig.limits.layerBytes ?? Number.POSITIVE_INFINITY;
   }
 
   #below(limit: number): number {
