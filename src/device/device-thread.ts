@@ -103,7 +103,7 @@ function run(): void {
   post({ kind: "ready" });
   const reason = loop.run();
   if (modifications !== undefined && layer !== undefined) {
-    finishLayer(modifications, layer, config.wakeFd, logger);
+    finishLayer(modifications, layer, config.wakeFd);
     layer.flush();
   }
   touches?.flush();

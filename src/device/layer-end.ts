@@ -1,6 +1,5 @@
 /** The last thing that the device thread of a writable share does: all that was written is durable. */
 import { drainFd, PollSet } from "node-vhost-user";
-import type { Logger } from "../base/logger.ts";
 import { SYNCING, WAITING } from "../base/waiting.ts";
 import type { Modifications } from "../fuse/modifications.ts";
 import type { DeviceLayer } from "../layer/device-layer.ts";
@@ -9,14 +8,14 @@ import type { DeviceLayer } from "../layer/device-layer.ts";
 const STEP_MILLISECONDS = 1000;
 
 /**
- * Returns when the layer has got everything, or has failed, which is logged. Takes the place of
- * whoever was told of progress. How long it may take is for the control thread to say.
+ * Returns when the layer has got everything. Takes the place of whoever was told of progress. How
+ * long it may take is for the control thread to say.
+ * @throws Error when the layer has failed
  */
 export function finishLayer(
   modifications: Modifications,
   layer: Pick<DeviceLayer, "flush">,
   wakeFd: number,
-  logger: Logger,
 ): void {
   using poll = new PollSet(1);
   poll.set(0, wakeFd);
@@ -39,6 +38,5 @@ export function finishLayer(
     while (settled < modifications.ticket.last && failure === 0) step();
   } else if (status < 0) failure = -status;
   if (failure === 0) return;
-  const message = "what the guest wrote last did not get into the layer";
-  logger.log("error", message, { errno: failure });
+  throw new Error(`what the guest wrote last did not get into the layer: errno ${failure}`);
 }

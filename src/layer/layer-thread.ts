@@ -14,7 +14,7 @@ import { LayerWriter } from "./layer-writer.ts";
 import { reclaimContents } from "./reclaim.ts";
 
 /** How long a batch waits for room on the disk, and how often that is looked after. */
-const ROOM_MILLISECONDS_MAX = 20_000;
+const ROOM_MILLISECONDS_MAX = 10_000;
 const ROOM_RETRY_MILLISECONDS = 250;
 
 /** How often the control thread is told that batches are written, at the most. */

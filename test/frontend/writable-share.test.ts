@@ -248,3 +248,32 @@ test.skipIf(!mayMount)(
     expect(layerFaults(layer)).toEqual([]);
   },
 );
+
+test.skipIf(!mayMount)(
+  "a daemon that cannot save what was written says so, and fails",
+  async () => {
+    const disk = smallDisk(64);
+    const layer = join(disk, "layer");
+    const ballast = join(disk, "ballast");
+    {
+      using daemon = serve("--layer", layer);
+      using vmm = SyntheticVmm.start(daemon.socketPath);
+      const fuse = WritableClient.over(vmm);
+      const { nodeid } = fuse.create(FUSE_ROOT_ID, "file");
+      fuse.write(nodeid, 0, noise(1000, 2));
+      fuse.fsync(nodeid);
+      const { bavail, bsize } = statfsSync(disk);
+      writeFileSync(ballast, new Uint8Array(bavail * bsize));
+      fuse.write(nodeid, 1000, noise(MEBIBYTE, 3));
+      daemon.signal("SIGTERM");
+      expect(daemon.ended(3 * END_MILLISECONDS)).toBe(true);
+      expect(daemon.log).toContain("what the guest wrote last did not get into the layer");
+      expect(await daemon.outcome()).toBe(4);
+    }
+    rmSync(ballast);
+    using daemon = serve("--layer", layer);
+    using vmm = SyntheticVmm.start(daemon.socketPath);
+    const fuse = WritableClient.over(vmm);
+    expect(fuse.readAll(fuse.walk("file").nodeid).equals(noise(1000, 2))).toBe(true);
+  },
+);
