@@ -168,12 +168,12 @@ export class RequestCursor {
 
   /** The same for the target of a symlink, which may be anything but empty. */
   parseTarget(): number {
-    return this.#parseText(this.secondName, this.name.end + 1, TARGET_BYTES_MAX);
+    return this.#parseText(this.secondName, this.name.end + 1, TARGET_BYTES_MAX, 0);
   }
 
   /** The same for the name of an extended attribute, which may be anything but empty. */
   parseAttributeName(at: number): number {
-    return this.#parseText(this.name, ARGUMENTS + at, NAME_BYTES_MAX);
+    return this.#parseText(this.name, ARGUMENTS + at, NAME_BYTES_MAX, 0);
   }
 
   /** Where the arguments go on behind the name just found and its NUL. */
@@ -182,29 +182,34 @@ export class RequestCursor {
   }
 
   #parseEntryName(name: NameBytes, start: number): number {
-    const status = this.#parseText(name, start, NAME_BYTES_MAX);
+    const status = this.#parseText(name, start, NAME_BYTES_MAX, SLASH);
     if (status !== 0) return status;
     const { end } = name;
     const bytes = this.#bytes;
-    for (let index = start; index < end; index++) if (bytes[index] === SLASH) return -EINVAL;
     const dots = bytes[start] === DOT && (end - start === 1 || bytes[start + 1] === DOT);
     return dots && end - start <= 2 ? -EINVAL : 0;
   }
 
-  #parseText(text: NameBytes, start: number, longest: number): number {
+  /** `forbidden`: a byte that is not to be in it, or NUL. */
+  #parseText(text: NameBytes, start: number, longest: number, forbidden: number): number {
     const bytes = this.#bytes;
     let end = start;
-    while (end < this.#copied || this.#copyMore()) {
-      if (bytes[end] === 0) {
-        if (end === start) return -EINVAL;
+    for (;;) {
+      const limit = Math.min(this.#copied, start + longest + 1);
+      let byte = -1;
+      for (; end < limit; end++) {
+        byte = bytes[end]!;
+        if (byte === 0 || byte === forbidden) break;
+      }
+      if (end < limit) {
+        if (byte !== 0 || end === start) return -EINVAL;
         text.start = start;
         text.end = end;
         return 0;
       }
-      if (end - start === longest) return -ENAMETOOLONG;
-      end++;
+      if (end - start > longest) return -ENAMETOOLONG;
+      if (!this.#copyMore()) return -EINVAL;
     }
-    return -EINVAL;
   }
 
   /** Copies on where the first copy ended. False: there is no more. */
