@@ -53,8 +53,9 @@ guest: setup ## Get what guests are made of: QEMU, a kernel, busybox, a Debian t
 	@vm-images/setup.sh
 	@vm-images/setup.sh workload || echo 'guest: going on without Debian root file systems'
 
-servers: ## Get the S3 server that tests talk to; without it they say that they are skipped
+servers: ## Get the S3 server and the virtiofsd that tests use; without them they say that they are skipped
 	@test/store/object/s3-server.sh || echo 'servers: going on without an S3 server'
+	@test/bench/peers.sh trixie >/dev/null || echo 'servers: going on without a virtiofsd'
 
 test: build guest servers ## Run every test, real guests included; ends with "N passed, N failed"
 	@vitest run

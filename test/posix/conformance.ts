@@ -10,7 +10,7 @@ import { type FileSystem, mountCommand, ServedFileSystem } from "./file-systems.
 const BUILD = fileURLToPath(new URL("build.sh", import.meta.url));
 
 /** A guest that has not ended by then is stuck. */
-export const GUEST_SECONDS_MAX = 280;
+export const GUEST_SECONDS_MAX = 420;
 
 export interface Tally {
   readonly cases: number;

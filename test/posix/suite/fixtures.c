@@ -13,7 +13,7 @@ const char *const kind_names[KINDS] = {
 static const mode_t bits[KINDS] = {S_IFREG, S_IFDIR, S_IFIFO, S_IFSOCK, S_IFLNK, S_IFCHR, S_IFBLK};
 
 /* How much later a stamp is surely different: a tick of the kernel's clock, and what clocks differ. */
-#define TICK_NANOSECONDS 14000000L
+#define TICK_NANOSECONDS 9000000L
 #define CLOCKS_DIFFER_NANOSECONDS_MAX 1500000000L
 static long later_nanoseconds = TICK_NANOSECONDS;
 

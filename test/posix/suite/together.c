@@ -8,7 +8,7 @@
 
 #define GROUP "together"
 
-#define PROCESSES 6
+#define PROCESSES 4
 
 /* Starts all at the same moment; `run` is told who it is. Their exit codes are added up. */
 static int together(int (*run)(int who))
@@ -101,13 +101,13 @@ CASE("one alone renames")
 static int make_many(int who)
 {
     char name[32];
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < 24; i++) {
         snprintf(name, sizeof name, "d/%d-%d", who, i);
         int fd = open(name, O_CREAT | O_EXCL | O_WRONLY, 0644);
         if (fd < 0 || write(fd, name, strlen(name)) != (ssize_t)strlen(name) || close(fd) != 0)
             return 1;
     }
-    for (int i = 0; i < 40; i += 2) {
+    for (int i = 0; i < 24; i += 2) {
         snprintf(name, sizeof name, "d/%d-%d", who, i);
         if (unlink(name) != 0)
             return 1;
@@ -120,7 +120,7 @@ CASE("what many make and remove in one directory is all there, and gone")
     ok(mkdir("d", 0755));
     same(0, together(make_many));
     forget();
-    same(PROCESSES * 20, count_entries("d"));
+    same(PROCESSES * 12, count_entries("d"));
     for (int who = 0; who < PROCESSES; who++) {
         char name[32];
         snprintf(name, sizeof name, "d/%d-7", who);
@@ -163,7 +163,7 @@ static int write_own_part(int who)
     char bytes[1000];
     int fd = open("x", O_RDWR);
     memset(bytes, 'a' + who, sizeof bytes);
-    for (int i = 0; i < 40; i++)
+    for (int i = 0; i < 24; i++)
         if (pwrite(fd, bytes, sizeof bytes, (i * PROCESSES + who) * 1000L) != sizeof bytes)
             return 1;
     return 0;
@@ -171,7 +171,7 @@ static int write_own_part(int who)
 
 CASE("parts that many write into one file are all there")
 {
-    static char bytes[40 * PROCESSES * 1000];
+    static char bytes[24 * PROCESSES * 1000];
     make(REGULAR, "x");
     same(0, together(write_own_part));
     forget();
