@@ -6,7 +6,7 @@ import { Ground } from "./ground.ts";
 
 /** What a test run can afford in emulation; `make workload-soak` runs the others, and more. */
 const WORKLOADS: readonly Workload[] = ["copies", "make", "sqlite", "install"];
-const GUEST_SECONDS_MAX = 300;
+const GUEST_SECONDS_MAX = 600;
 
 describe.runIf(prepare("workload"))("Debian's programs on a writable share", () => {
   let ground: Ground;
@@ -19,7 +19,7 @@ describe.runIf(prepare("workload"))("Debian's programs on a writable share", () 
       scale: 1,
       timeoutSeconds: GUEST_SECONDS_MAX,
     });
-  }, 600_000);
+  }, 700_000);
 
   afterAll(() => ground?.[Symbol.dispose]());
 
