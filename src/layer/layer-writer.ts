@@ -24,6 +24,9 @@ const LOW_BYTES = 256 * 1024 * 1024;
 /** ext4 and XFS (linux/magic.h); others may put what is overwritten elsewhere. */
 const IN_PLACE_FILE_SYSTEMS: readonly number[] = [0xef53, 0x58465342];
 
+/** With more runs, one sync of all contents costs less than waiting for each. */
+const RIDING_RUNS_MAX = 32;
+
 /** What freed ranges are collected for, at the most, until a durable batch lets them be punched. */
 const FREED_RANGES_MAX = 1_000_000;
 
@@ -79,7 +82,7 @@ export class LayerWriter implements Disposable {
     try {
       const overwrites = !this.#unsynced && batch.pieces.length === 0;
       this.#writeContents(batch.writes);
-      const rides = batch.durable && overwrites && hasRows(batch) && this.#overwritesInPlace;
+      const rides = batch.durable && overwrites && this.#mayRide(batch);
       if (rides) this.#pushContents(batch.writes, false);
       else if (batch.durable) this.#syncContents();
       this.#commit(batch, rides);
@@ -148,6 +151,11 @@ export class LayerWriter implements Disposable {
       }
       this.#unsynced = true;
     }
+  }
+
+  #mayRide(batch: LayerBatch): boolean {
+    const runs = batch.writes.length / 3;
+    return this.#overwritesInPlace && hasRows(batch) && runs <= RIDING_RUNS_MAX;
   }
 
   /**
