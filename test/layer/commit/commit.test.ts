@@ -110,7 +110,7 @@ describe("LayerCommit", () => {
         made.store[Symbol.dispose]();
         direct.store[Symbol.dispose]();
       }),
-      { numRuns: 40 },
+      { numRuns: 20 },
     );
   }, 120_000);
 });

@@ -99,7 +99,7 @@ describe("diffLayer()", () => {
         expect(plain.filter((line) => !isOnlyWritten(line))).toEqual(expected);
         made.store[Symbol.dispose]();
       }),
-      { numRuns: 40 },
+      { numRuns: 20 },
     );
   }, 120_000);
 });

@@ -1,5 +1,8 @@
 /** A store on disk, a base in it, a layer over that, and what a commit makes of it. */
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { onTestFinished } from "vitest";
 import type { DirectoryNode } from "../../../src/castore/node.ts";
 import { LayerCommit } from "../../../src/layer/commit/commit-layer.ts";
 import { commitLayer } from "../../../src/layer/commit/store-commit.ts";
@@ -8,7 +11,7 @@ import { LayerTree } from "../../../src/layer/tree/layer-tree.ts";
 import { openDiskStore } from "../../../src/store/disk-store.ts";
 import { MemoryStore } from "../../../src/store/memory-store.ts";
 import type { Store } from "../../../src/store/services.ts";
-import { noise, temporaryFolder } from "../../store/temporary.ts";
+import { noise } from "../../store/temporary.ts";
 import {
   directory,
   file,
@@ -20,9 +23,17 @@ import {
 
 const MIB = 1024 * 1024;
 
+/** Removed with the test. In memory where that can be had: nothing here is about syncing. */
+function quickFolder(): string {
+  const parent = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+  const folder = mkdtempSync(join(parent, "castorefs-layer-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
 /** A store on disk with a base in it, and a layer over that. */
 export async function prepared(base: ModelDirectory, olderSizes = false) {
-  const folder = temporaryFolder();
+  const folder = quickFolder();
   const storeDirectory = join(folder, "store");
   const store = openDiskStore(storeDirectory, { create: true });
   using writer = await store.openWriter();

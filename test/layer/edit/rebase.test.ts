@@ -195,7 +195,7 @@ describe("rebaseLayer()", () => {
         made.store[Symbol.dispose]();
         other.store[Symbol.dispose]();
       }),
-      { numRuns: 25 },
+      { numRuns: 15 },
     );
   }, 120_000);
 
@@ -225,7 +225,7 @@ describe("rebaseLayer()", () => {
         made.store[Symbol.dispose]();
         other.store[Symbol.dispose]();
       }),
-      { numRuns: 40 },
+      { numRuns: 20 },
     );
   }, 120_000);
 });
