@@ -134,9 +134,12 @@ export class RandomTree {
   /** Gets everything that was done into the layer. */
   settleAll(): void {
     const { changes } = this.share.kernel;
-    while (changes.syncfs() !== 0) {
+    for (let round = 0; changes.syncfs() !== 0; round += 1) {
+      if (round === 100) throw new Error("the layer does not settle");
       this.#noteBatches();
       while (this.#settle()) this.#noteBatches();
+      // A hold may wait for its snapshot.
+      changes.layerChanged();
     }
   }
 
