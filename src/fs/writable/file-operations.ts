@@ -85,6 +85,8 @@ export class FileOperations {
     if (begun < 0) return begun;
     const contents = this.#state.openContents(inode);
     if (typeof contents === "number") return contents;
+    // truncate(2) to the size it has leaves the times; where they shall change, the kernel sends them.
+    if (size === contents.size) return 0;
     const status = contents.resize(size);
     if (status < 0) return this.#refused(status);
     this.#written(inode);

@@ -79,7 +79,8 @@ export class SetAttributes {
   #setTimes(inode: Inode, changes: AttributeChanges): void {
     const { clock } = this.#state;
     const { valid } = changes;
-    clock.changed(inode);
+    // A new size has marked what it changes; the size that was there changes nothing.
+    if ((valid & SUBSTANCE) !== FATTR_SIZE) clock.changed(inode);
     if ((valid & FATTR_ATIME) !== 0) {
       const now = (valid & FATTR_ATIME_NOW) !== 0;
       inode.atimeSeconds = now ? clock.seconds : changes.atimeSeconds;
