@@ -55,6 +55,13 @@ export interface NewInode {
 }
 
 export interface Modifications {
+  /**
+   * The kernel collects what is written, and keeps mtime and ctime of files by itself: whatever changes
+   * contents leaves them alone, since the kernel sends them (SETATTR), maybe before the change. The
+   * server sets it when a session begins.
+   */
+  kernelKeepsTimes: boolean;
+
   /** Where SYNCING's ticket is. */
   readonly ticket: SyncTicket;
 

@@ -202,7 +202,10 @@ function lasting(handler: ModifyingHandler): Operation["handler"] {
 /** A second INIT is a new session: the kernel has forgotten every nodeid of the one before. */
 function init({ fs, session, request, reply }: Exchange): number {
   fs.reset();
-  return session.negotiate(request, reply, fs.modifications !== undefined);
+  const { modifications } = fs;
+  const length = session.negotiate(request, reply, modifications !== undefined);
+  if (modifications) modifications.kernelKeepsTimes = session.kernelCollectsWrites;
+  return length;
 }
 
 function destroy({ fs, session }: Exchange): number {

@@ -74,6 +74,11 @@ test("a page written back is told apart only where the kernel collects writes, a
   expect(flagsOf(WITHOUT_WRITEBACK_CACHE)).toBe(0);
 });
 
+test("the times of contents are the kernel's affair where it collects writes", () => {
+  expect(mounted(INIT_ALL).modifications.kernelKeepsTimes).toBe(true);
+  expect(mounted(WITHOUT_WRITEBACK_CACHE).modifications.kernelKeepsTimes).toBe(false);
+});
+
 test("holes are the kernel's affair where it may have data that the file system has not got yet", () => {
   const seek = (init: Uint8Array) =>
     mounted(init).kernel.send(abi.FUSE_LSEEK, HELLO, 8, args(fuseLseekIn, { whence: 3 })).error;

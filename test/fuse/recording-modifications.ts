@@ -31,6 +31,7 @@ function bytesOf(source: ByteSource): Buffer {
 }
 
 export class RecordingModifications implements Modifications {
+  kernelKeepsTimes = false;
   readonly ticket: SyncTicket = { last: 0 };
   readonly calls: Call[] = [];
   /** What every operation returns. */

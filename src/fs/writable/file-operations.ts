@@ -15,6 +15,8 @@ const SEEK_HOLE = 4;
 const O_NOATIME = 0o1000000;
 
 export class FileOperations {
+  /** See Modifications. */
+  kernelKeepsTimes = false;
   readonly #state: LayerState;
 
   constructor(state: LayerState) {
@@ -159,7 +161,7 @@ export class FileOperations {
    */
   #written(inode: Inode, isNow = true): void {
     const { clock, changes, xattrs } = this.#state;
-    if (isNow) clock.modified(inode);
+    if (isNow && !this.kernelKeepsTimes) clock.modified(inode);
     inode.writtenAt = clock.seconds;
     xattrs.killCapability(inode);
     changes.inode(inode);

@@ -34,6 +34,14 @@ export class LayerModifications implements Modifications {
     this.#attributes = new SetAttributes(state, files);
   }
 
+  get kernelKeepsTimes(): boolean {
+    return this.#files.kernelKeepsTimes;
+  }
+
+  set kernelKeepsTimes(keeps: boolean) {
+    this.#files.kernelKeepsTimes = keeps;
+  }
+
   setattr(node: NodeId, changes: AttributeChanges, attributes: Attributes): number {
     return this.#attributes.setattr(node, changes, attributes);
   }

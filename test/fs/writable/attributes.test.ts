@@ -83,6 +83,26 @@ describe("attributes of a writable share", () => {
     expectLater(0, "a--", () => kernel.namesIn(dir));
   });
 
+  it("a kernel that keeps the times of files says them itself, before a change or after it", () => {
+    const { kernel, fs } = share();
+    const node = kernel.create(ROOT, "name");
+    const copy = kernel.create(ROOT, "copy");
+    fs.modifications.kernelKeepsTimes = true;
+    const sent = 77;
+    for (const each of [node, copy]) {
+      kernel.set(each, { valid: FATTR_MTIME, mtimeSeconds: sent });
+      kernel.set(each, { valid: FATTR_CTIME, ctimeSeconds: sent });
+    }
+    kernel.write(node, 0, "not out of the cache: O_DIRECT");
+    expect(fs.modifications.fallocate(node, 0, 8192, 0)).toBe(0);
+    expect(fs.modifications.copyFileRange(node, 0, copy, 0, 4)).toBe(4);
+    for (const each of [node, copy]) {
+      expect(times(kernel.attributes(each)).slice(1)).toEqual([sent, sent]);
+    }
+    kernel.chmod(node, 0o600);
+    expect(times(kernel.attributes(node))[2]).toBeGreaterThan(sent);
+  });
+
   it("setattr() takes times as they are given, before the epoch, too", () => {
     const { kernel, store, root, fs, layer } = share();
     const node = kernel.create(ROOT, "name");
