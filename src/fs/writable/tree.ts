@@ -13,7 +13,7 @@ import { Child } from "../child.ts";
 import type { DirectoryCache } from "../directory-cache.ts";
 import type { DirectoryContents } from "../directory-contents.ts";
 import { DIRECTORY, EXECUTABLE, SYMLINK } from "../inode-kind.ts";
-import { type Inode, NO_ID, S_IFDIR, S_IFLNK, S_IFREG } from "./inode.ts";
+import { type Inode, NO_ID, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "./inode.ts";
 import type { InodeSet } from "./inode-set.ts";
 import { LayerNames } from "./layer-names.ts";
 import { type NameEntry, NameTable, OF_BASE, textOf, WHITEOUT } from "./name-table.ts";
@@ -236,7 +236,7 @@ export class Tree {
     const inode = this.inodes.byId(id);
     if (inode !== undefined) return inode.isDirectory;
     const row = this.#reader.inode(id);
-    return row !== undefined && (row.mode & S_IFDIR) !== 0;
+    return row !== undefined && (row.mode & S_IFMT) === S_IFDIR;
   }
 
   /** Takes an inode out of memory if nothing needs it there; its directory may follow. */

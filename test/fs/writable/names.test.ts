@@ -3,9 +3,10 @@ import type { NodeId } from "../../../src/base/brands.ts";
 import { EEXIST, EISDIR, ENFILE, ENOENT, ENOTEMPTY, ESTALE } from "../../../src/base/errno.ts";
 import { MISSING } from "../../../src/base/missing.ts";
 import { FOREVER } from "../../../src/fuse/file-system.ts";
+import { LINKS_UNCOUNTED, ROOT_ID } from "../../../src/layer/rows.ts";
 import { FakeStore } from "../fake-store.ts";
 import { inoOf } from "../kernel.ts";
-import { afterCrash, ROOT, type Share, shareOf } from "./writing-kernel.ts";
+import { afterCrash, nameOf, ROOT, type Share, shareOf } from "./writing-kernel.ts";
 
 function base() {
   const store = new FakeStore();
@@ -54,6 +55,26 @@ describe("names of a writable share", () => {
     expect(kernel.namesIn(ROOT).filter((name) => name === "file")).toHaveLength(1);
     expect(kernel.attributes(made).size).toBe(0);
     expect(() => kernel.create(ROOT, "file")).toThrow(String(-EEXIST));
+  });
+
+  it("links of a directory that nobody has counted are its subdirectories, whatever else is in it", () => {
+    const { store, root } = base();
+    const share = shareOf(store, root);
+    const { kernel, fs, layer } = share;
+    const inode = { umask: 0, uid: 0, gid: 0, rdev: 0x801 };
+    const dir = kernel.mkdir(ROOT, "made");
+    kernel.mkdir(dir, "below");
+    const types = { block: 0o060000, character: 0o020000, fifo: 0o010000, socket: 0o140000 };
+    for (const [name, type] of Object.entries(types)) {
+      const init = { ...inode, mode: type | 0o644 };
+      expect(fs.modifications.mknod(dir, nameOf(name), init, kernel.entry)).toBe(0);
+    }
+    kernel.flush();
+    const row = [...layer.disk.inodes.values()].find(
+      ({ links, id }) => links === 3 && id !== ROOT_ID,
+    );
+    layer.disk.inodes.set(row!.id, { ...row!, links: LINKS_UNCOUNTED });
+    expect(afterCrash(store, root, share).kernel.walk("made").attributes.nlink).toBe(3);
   });
 
   it("an unlinked file can be read and written until it is forgotten", () => {
